@@ -1,0 +1,12 @@
+{% macro seconds_between(earlier, later) -%}
+    {#- Whole seconds from one timestamp to another, as a bigint. -#}
+    {{ return(adapter.dispatch('seconds_between', 'tagloom')(earlier, later)) }}
+{%- endmacro %}
+
+{% macro default__seconds_between(earlier, later) -%}
+    date_diff('second', {{ earlier }}, {{ later }})
+{%- endmacro %}
+
+{% macro spark__seconds_between(earlier, later) -%}
+    (unix_timestamp({{ later }}) - unix_timestamp({{ earlier }}))
+{%- endmacro %}
