@@ -78,14 +78,16 @@ class Table(_Strict):
     """Column of the staging model -> identifier type. Identifiers in one row belong to one person."""
     duplicates: Literal["quarantine", "drop_exact"] = "quarantine"
     """Rows with a primary key seen before: kept aside, or dropped when the whole row is the same."""
-    expect_daily: bool = False
-    """A day without a delivery is an error instead of a quiet day."""
     columns: list[Column] = Field(min_length=1)
 
     @cached_property
     def column_names(self) -> list[str]:
         """Names in declared order."""
         return [column.name for column in self.columns]
+
+    def column(self, name: str) -> Column:
+        """The column of that name."""
+        return next(column for column in self.columns if column.name == name)
 
     @model_validator(mode="after")
     def _names_exist(self) -> Table:

@@ -1,0 +1,496 @@
+-- Written by `make tags` from sources/*.yml; change those, not this file.
+with policy as (
+    select
+        identifier_type,
+        blocked_pattern
+    from {{ ref('identity_policy') }}
+),
+
+accounts__accounts as (
+    select
+        web_user_id,
+        loyalty_card,
+        email,
+        phone,
+        {{ tagloom.identifier_hash('record', "'accounts.accounts|' || coalesce(web_user_id, '') || '|' || coalesce(loyalty_card, '') || '|' || coalesce(email, '') || '|' || coalesce(phone, '')") }} as record_hash,
+        cast(min(created_at) as timestamp) as first_seen_at,
+        cast(max(created_at) as timestamp) as last_seen_at,
+        count(*) as records
+    from {{ ref('stg_accounts__accounts') }}
+    where {{ tagloom.known_by_as_of_date('cast(' ~ tagloom.local_time('created_at') ~ ' as date)') }}
+    group by web_user_id, loyalty_card, email, phone
+),
+
+app__devices as (
+    select
+        app_device_id,
+        web_user_id,
+        device_mac,
+        email,
+        phone,
+        {{ tagloom.identifier_hash('record', "'app.devices|' || coalesce(app_device_id, '') || '|' || coalesce(web_user_id, '') || '|' || coalesce(device_mac, '') || '|' || coalesce(email, '') || '|' || coalesce(phone, '')") }} as record_hash,
+        cast(min(installed_at) as timestamp) as first_seen_at,
+        cast(max(installed_at) as timestamp) as last_seen_at,
+        count(*) as records
+    from {{ ref('stg_app__devices') }}
+    where {{ tagloom.known_by_as_of_date('cast(' ~ tagloom.local_time('installed_at') ~ ' as date)') }}
+    group by app_device_id, web_user_id, device_mac, email, phone
+),
+
+campaigns__targets as (
+    select
+        card_number,
+        {{ tagloom.identifier_hash('record', "'campaigns.targets|' || coalesce(card_number, '')") }} as record_hash,
+        cast(null as timestamp) as first_seen_at,
+        cast(null as timestamp) as last_seen_at,
+        count(*) as records
+    from {{ ref('stg_campaigns__targets') }}
+    group by card_number
+),
+
+campaigns__redemptions as (
+    select
+        card_number,
+        {{ tagloom.identifier_hash('record', "'campaigns.redemptions|' || coalesce(card_number, '')") }} as record_hash,
+        cast(min(redemption_date) as timestamp) as first_seen_at,
+        cast(max(redemption_date) as timestamp) as last_seen_at,
+        count(*) as records
+    from {{ ref('stg_campaigns__redemptions') }}
+    where {{ tagloom.known_by_as_of_date('cast(' ~ tagloom.local_time('redemption_date') ~ ' as date)') }}
+    group by card_number
+),
+
+crm__customers as (
+    select
+        customer_number,
+        loyalty_card,
+        national_id,
+        email,
+        phone,
+        {{ tagloom.identifier_hash('record', "'crm.customers|' || coalesce(customer_number, '') || '|' || coalesce(loyalty_card, '') || '|' || coalesce(national_id, '') || '|' || coalesce(email, '') || '|' || coalesce(phone, '')") }} as record_hash,
+        cast(min(created_at) as timestamp) as first_seen_at,
+        cast(max(created_at) as timestamp) as last_seen_at,
+        count(*) as records
+    from {{ ref('stg_crm__customers') }}
+    where {{ tagloom.known_by_as_of_date('cast(' ~ tagloom.local_time('created_at') ~ ' as date)') }}
+    group by customer_number, loyalty_card, national_id, email, phone
+),
+
+loyalty__cards as (
+    select
+        card_number,
+        email,
+        phone,
+        {{ tagloom.identifier_hash('record', "'loyalty.cards|' || coalesce(card_number, '') || '|' || coalesce(email, '') || '|' || coalesce(phone, '')") }} as record_hash,
+        cast(min(registered_at) as timestamp) as first_seen_at,
+        cast(max(registered_at) as timestamp) as last_seen_at,
+        count(*) as records
+    from {{ ref('stg_loyalty__cards') }}
+    where {{ tagloom.known_by_as_of_date('cast(' ~ tagloom.local_time('registered_at') ~ ' as date)') }}
+    group by card_number, email, phone
+),
+
+pos__basket_lines as (
+    select
+        card_number,
+        {{ tagloom.identifier_hash('record', "'pos.basket_lines|' || coalesce(card_number, '')") }} as record_hash,
+        cast(min(sold_at) as timestamp) as first_seen_at,
+        cast(max(sold_at) as timestamp) as last_seen_at,
+        count(*) as records
+    from {{ ref('stg_pos__basket_lines') }}
+    where {{ tagloom.known_by_as_of_date('cast(' ~ tagloom.local_time('sold_at') ~ ' as date)') }}
+    group by card_number
+),
+
+support__tickets as (
+    select
+        requester_id,
+        email,
+        phone,
+        {{ tagloom.identifier_hash('record', "'support.tickets|' || coalesce(requester_id, '') || '|' || coalesce(email, '') || '|' || coalesce(phone, '')") }} as record_hash,
+        cast(min(opened_at) as timestamp) as first_seen_at,
+        cast(max(opened_at) as timestamp) as last_seen_at,
+        count(*) as records
+    from {{ ref('stg_support__tickets') }}
+    where {{ tagloom.known_by_as_of_date('cast(' ~ tagloom.local_time('opened_at') ~ ' as date)') }}
+    group by requester_id, email, phone
+),
+
+survey__respondents as (
+    select
+        card_number,
+        {{ tagloom.identifier_hash('record', "'survey.respondents|' || coalesce(card_number, '')") }} as record_hash,
+        cast(null as timestamp) as first_seen_at,
+        cast(null as timestamp) as last_seen_at,
+        count(*) as records
+    from {{ ref('stg_survey__respondents') }}
+    group by card_number
+),
+
+web__events as (
+    select
+        web_user_id,
+        {{ tagloom.identifier_hash('record', "'web.events|' || coalesce(web_user_id, '')") }} as record_hash,
+        cast(min(occurred_at) as timestamp) as first_seen_at,
+        cast(max(occurred_at) as timestamp) as last_seen_at,
+        count(*) as records
+    from {{ ref('stg_web__events') }}
+    where {{ tagloom.known_by_as_of_date('cast(' ~ tagloom.local_time('occurred_at') ~ ' as date)') }}
+    group by web_user_id
+),
+
+wifi__sightings as (
+    select
+        device_mac,
+        login_email,
+        {{ tagloom.identifier_hash('record', "'wifi.sightings|' || coalesce(device_mac, '') || '|' || coalesce(login_email, '')") }} as record_hash,
+        cast(min(seen_at) as timestamp) as first_seen_at,
+        cast(max(seen_at) as timestamp) as last_seen_at,
+        count(*) as records
+    from {{ ref('stg_wifi__sightings') }}
+    where {{ tagloom.known_by_as_of_date('cast(' ~ tagloom.local_time('seen_at') ~ ' as date)') }}
+    group by device_mac, login_email
+),
+
+identifiers_in_records as (
+    select
+        'accounts' as source,
+        record_hash,
+        'web_account' as identifier_type,
+        web_user_id as identifier,
+        {{ tagloom.identifier_hash('web_account', 'web_user_id') }} as identifier_hash,
+        first_seen_at,
+        last_seen_at,
+        records
+    from accounts__accounts
+    where web_user_id is not null
+    union all
+    select
+        'accounts' as source,
+        record_hash,
+        'loyalty_card' as identifier_type,
+        loyalty_card as identifier,
+        {{ tagloom.identifier_hash('loyalty_card', 'loyalty_card') }} as identifier_hash,
+        first_seen_at,
+        last_seen_at,
+        records
+    from accounts__accounts
+    where loyalty_card is not null
+    union all
+    select
+        'accounts' as source,
+        record_hash,
+        'email' as identifier_type,
+        email as identifier,
+        {{ tagloom.identifier_hash('email', 'email') }} as identifier_hash,
+        first_seen_at,
+        last_seen_at,
+        records
+    from accounts__accounts
+    where email is not null
+    union all
+    select
+        'accounts' as source,
+        record_hash,
+        'phone' as identifier_type,
+        phone as identifier,
+        {{ tagloom.identifier_hash('phone', 'phone') }} as identifier_hash,
+        first_seen_at,
+        last_seen_at,
+        records
+    from accounts__accounts
+    where phone is not null
+    union all
+    select
+        'app' as source,
+        record_hash,
+        'app_device' as identifier_type,
+        app_device_id as identifier,
+        {{ tagloom.identifier_hash('app_device', 'app_device_id') }} as identifier_hash,
+        first_seen_at,
+        last_seen_at,
+        records
+    from app__devices
+    where app_device_id is not null
+    union all
+    select
+        'app' as source,
+        record_hash,
+        'web_account' as identifier_type,
+        web_user_id as identifier,
+        {{ tagloom.identifier_hash('web_account', 'web_user_id') }} as identifier_hash,
+        first_seen_at,
+        last_seen_at,
+        records
+    from app__devices
+    where web_user_id is not null
+    union all
+    select
+        'app' as source,
+        record_hash,
+        'device_mac' as identifier_type,
+        device_mac as identifier,
+        {{ tagloom.identifier_hash('device_mac', 'device_mac') }} as identifier_hash,
+        first_seen_at,
+        last_seen_at,
+        records
+    from app__devices
+    where device_mac is not null
+    union all
+    select
+        'app' as source,
+        record_hash,
+        'email' as identifier_type,
+        email as identifier,
+        {{ tagloom.identifier_hash('email', 'email') }} as identifier_hash,
+        first_seen_at,
+        last_seen_at,
+        records
+    from app__devices
+    where email is not null
+    union all
+    select
+        'app' as source,
+        record_hash,
+        'phone' as identifier_type,
+        phone as identifier,
+        {{ tagloom.identifier_hash('phone', 'phone') }} as identifier_hash,
+        first_seen_at,
+        last_seen_at,
+        records
+    from app__devices
+    where phone is not null
+    union all
+    select
+        'campaigns' as source,
+        record_hash,
+        'loyalty_card' as identifier_type,
+        card_number as identifier,
+        {{ tagloom.identifier_hash('loyalty_card', 'card_number') }} as identifier_hash,
+        first_seen_at,
+        last_seen_at,
+        records
+    from campaigns__targets
+    where card_number is not null
+    union all
+    select
+        'campaigns' as source,
+        record_hash,
+        'loyalty_card' as identifier_type,
+        card_number as identifier,
+        {{ tagloom.identifier_hash('loyalty_card', 'card_number') }} as identifier_hash,
+        first_seen_at,
+        last_seen_at,
+        records
+    from campaigns__redemptions
+    where card_number is not null
+    union all
+    select
+        'crm' as source,
+        record_hash,
+        'crm_customer' as identifier_type,
+        customer_number as identifier,
+        {{ tagloom.identifier_hash('crm_customer', 'customer_number') }} as identifier_hash,
+        first_seen_at,
+        last_seen_at,
+        records
+    from crm__customers
+    where customer_number is not null
+    union all
+    select
+        'crm' as source,
+        record_hash,
+        'loyalty_card' as identifier_type,
+        loyalty_card as identifier,
+        {{ tagloom.identifier_hash('loyalty_card', 'loyalty_card') }} as identifier_hash,
+        first_seen_at,
+        last_seen_at,
+        records
+    from crm__customers
+    where loyalty_card is not null
+    union all
+    select
+        'crm' as source,
+        record_hash,
+        'national_id' as identifier_type,
+        national_id as identifier,
+        {{ tagloom.identifier_hash('national_id', 'national_id') }} as identifier_hash,
+        first_seen_at,
+        last_seen_at,
+        records
+    from crm__customers
+    where national_id is not null
+    union all
+    select
+        'crm' as source,
+        record_hash,
+        'email' as identifier_type,
+        email as identifier,
+        {{ tagloom.identifier_hash('email', 'email') }} as identifier_hash,
+        first_seen_at,
+        last_seen_at,
+        records
+    from crm__customers
+    where email is not null
+    union all
+    select
+        'crm' as source,
+        record_hash,
+        'phone' as identifier_type,
+        phone as identifier,
+        {{ tagloom.identifier_hash('phone', 'phone') }} as identifier_hash,
+        first_seen_at,
+        last_seen_at,
+        records
+    from crm__customers
+    where phone is not null
+    union all
+    select
+        'loyalty' as source,
+        record_hash,
+        'loyalty_card' as identifier_type,
+        card_number as identifier,
+        {{ tagloom.identifier_hash('loyalty_card', 'card_number') }} as identifier_hash,
+        first_seen_at,
+        last_seen_at,
+        records
+    from loyalty__cards
+    where card_number is not null
+    union all
+    select
+        'loyalty' as source,
+        record_hash,
+        'email' as identifier_type,
+        email as identifier,
+        {{ tagloom.identifier_hash('email', 'email') }} as identifier_hash,
+        first_seen_at,
+        last_seen_at,
+        records
+    from loyalty__cards
+    where email is not null
+    union all
+    select
+        'loyalty' as source,
+        record_hash,
+        'phone' as identifier_type,
+        phone as identifier,
+        {{ tagloom.identifier_hash('phone', 'phone') }} as identifier_hash,
+        first_seen_at,
+        last_seen_at,
+        records
+    from loyalty__cards
+    where phone is not null
+    union all
+    select
+        'pos' as source,
+        record_hash,
+        'loyalty_card' as identifier_type,
+        card_number as identifier,
+        {{ tagloom.identifier_hash('loyalty_card', 'card_number') }} as identifier_hash,
+        first_seen_at,
+        last_seen_at,
+        records
+    from pos__basket_lines
+    where card_number is not null
+    union all
+    select
+        'support' as source,
+        record_hash,
+        'support_requester' as identifier_type,
+        requester_id as identifier,
+        {{ tagloom.identifier_hash('support_requester', 'requester_id') }} as identifier_hash,
+        first_seen_at,
+        last_seen_at,
+        records
+    from support__tickets
+    where requester_id is not null
+    union all
+    select
+        'support' as source,
+        record_hash,
+        'email' as identifier_type,
+        email as identifier,
+        {{ tagloom.identifier_hash('email', 'email') }} as identifier_hash,
+        first_seen_at,
+        last_seen_at,
+        records
+    from support__tickets
+    where email is not null
+    union all
+    select
+        'support' as source,
+        record_hash,
+        'phone' as identifier_type,
+        phone as identifier,
+        {{ tagloom.identifier_hash('phone', 'phone') }} as identifier_hash,
+        first_seen_at,
+        last_seen_at,
+        records
+    from support__tickets
+    where phone is not null
+    union all
+    select
+        'survey' as source,
+        record_hash,
+        'loyalty_card' as identifier_type,
+        card_number as identifier,
+        {{ tagloom.identifier_hash('loyalty_card', 'card_number') }} as identifier_hash,
+        first_seen_at,
+        last_seen_at,
+        records
+    from survey__respondents
+    where card_number is not null
+    union all
+    select
+        'web' as source,
+        record_hash,
+        'web_account' as identifier_type,
+        web_user_id as identifier,
+        {{ tagloom.identifier_hash('web_account', 'web_user_id') }} as identifier_hash,
+        first_seen_at,
+        last_seen_at,
+        records
+    from web__events
+    where web_user_id is not null
+    union all
+    select
+        'wifi' as source,
+        record_hash,
+        'device_mac' as identifier_type,
+        device_mac as identifier,
+        {{ tagloom.identifier_hash('device_mac', 'device_mac') }} as identifier_hash,
+        first_seen_at,
+        last_seen_at,
+        records
+    from wifi__sightings
+    where device_mac is not null
+    union all
+    select
+        'wifi' as source,
+        record_hash,
+        'email' as identifier_type,
+        login_email as identifier,
+        {{ tagloom.identifier_hash('email', 'login_email') }} as identifier_hash,
+        first_seen_at,
+        last_seen_at,
+        records
+    from wifi__sightings
+    where login_email is not null
+),
+
+observations as (
+    select
+        identifiers_in_records.source,
+        identifiers_in_records.record_hash,
+        identifiers_in_records.identifier_type,
+        identifiers_in_records.identifier_hash,
+        coalesce({{ tagloom.matches('identifiers_in_records.identifier', 'policy.blocked_pattern') }}, false) as is_blocked,
+        identifiers_in_records.first_seen_at,
+        identifiers_in_records.last_seen_at,
+        identifiers_in_records.records
+    from identifiers_in_records
+    inner join policy
+        on identifiers_in_records.identifier_type = policy.identifier_type
+)
+
+select * from observations
