@@ -1,4 +1,4 @@
-"""Makes the demo's landing files: real public data woven into one year of one retailer. README.md says what is made up."""
+"""Makes the demo's landing files: public data woven into one year of one retailer. README.md says what is made up."""
 
 from sample_data.demo import make
 from sample_data.landing import write_landing

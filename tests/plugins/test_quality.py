@@ -1,0 +1,344 @@
+"""Soda runs for real over DuckDB in memory: every outcome, and every way in which a check could tell nothing."""
+
+import logging
+import os
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pytest
+from tagloom.quality import CheckResult, check_layer, record_results
+
+AS_OF_DATE = date(2017, 12, 31)
+HEAD = """
+dataset: warehouse/staging/cards
+variables: {AS_OF_DATE: {}}
+check_attributes: {owner: loyalty@example.com, what_to_do: Ask the loyalty team., key: [card_number]}
+"""
+
+
+@pytest.fixture
+def warehouse():
+    connection = duckdb.connect()
+    connection.execute("create schema staging")
+    connection.execute(
+        """
+        create table staging.cards as
+        select
+            cast(100000000000 + number as varchar) as card_number,
+            if(number % 10 = 0, null, 'active') as status,
+            number as visits,
+            date '2017-12-29' as seen_on
+        from range(100) as numbers (number)
+        """
+    )
+    connection.execute("create table staging.empty (card_number varchar, visits integer)")
+    return connection
+
+
+@pytest.fixture
+def contracts(tmp_path):
+    folder = tmp_path / "contracts"
+    (folder / "staging").mkdir(parents=True)
+    return folder
+
+
+def check(warehouse, contracts: Path, text: str, name: str = "cards") -> list[CheckResult]:
+    (contracts / "staging" / f"{name}.yml").write_text(text, encoding="utf-8")
+    return check_layer(warehouse, contracts, "staging", "run-1", AS_OF_DATE)
+
+
+def test_each_outcome_with_value_threshold_owner_and_sample(warehouse, contracts):
+    results = check(
+        warehouse,
+        contracts,
+        HEAD
+        + """
+columns:
+  - name: status
+    checks:
+      - missing:
+          name: At most a twentieth of the cards lacks a status
+          threshold: {metric: percent, must_be_less_than_or_equal: 5}
+          attributes: {owner: data@example.com, what_to_do: Ask for the file again.}
+  - name: visits
+    checks:
+      - invalid:
+          name: No card has a silly number of visits
+          valid_max: 97
+          threshold: {must_be: 0, level: warn}
+checks:
+  - row_count: {name: There are cards at all}
+  - metric:
+      name: The newest card was seen at most a week ago
+      query: select date_diff('day', max(seen_on), date '${var.AS_OF_DATE}') from staging.cards
+      threshold: {must_be_between: {greater_than_or_equal: 0, less_than_or_equal: 7}}
+""",
+    )
+    found = {result.name: result for result in results}
+    assert {name: result.outcome for name, result in found.items()} == {
+        "At most a twentieth of the cards lacks a status": "failed",
+        "No card has a silly number of visits": "warned",
+        "There are cards at all": "passed",
+        "The newest card was seen at most a week ago": "passed",
+    }
+    failed = found["At most a twentieth of the cards lacks a status"]
+    assert (failed.measured, failed.measured_text, failed.threshold) == (10.0, "10 %", "at most 5 %")
+    assert (failed.owner, failed.what_to_do) == ("data@example.com", "Ask for the file again.")
+    assert failed.sample == ("10••••••••00", "10••••••••10", "10••••••••20", "10••••••••30", "10••••••••40")
+    assert (failed.layer, failed.table, failed.column) == ("staging", "staging.cards", "status")
+    assert (failed.run_id, failed.as_of_date, failed.contract) == ("run-1", AS_OF_DATE, "staging/cards.yml")
+    assert failed.stops
+    warned = found["No card has a silly number of visits"]
+    assert (warned.measured, warned.sample, warned.stops) == (2.0, ("10••••••••98", "10••••••••99"), False)
+    newest = found["The newest card was seen at most a week ago"]
+    assert (newest.measured, newest.owner, newest.sample) == (2.0, "loyalty@example.com", ())
+    assert all(result.milliseconds > 0 for result in results)
+
+
+def test_the_connection_stays_open_and_unchanged(warehouse, contracts):
+    warehouse.execute("set time zone 'UTC'")
+    before = warehouse.execute("select table_schema, table_name from information_schema.tables order by all").fetchall()
+    check(warehouse, contracts, HEAD + "columns: []\nchecks:\n  - row_count: {name: There are cards}\n")
+    after = warehouse.execute("select table_schema, table_name from information_schema.tables order by all").fetchall()
+    assert before == after
+    assert warehouse.execute("select current_setting('TimeZone')").fetchone() == ("UTC",)
+
+
+def test_both_levels_in_one_check(warehouse, contracts):
+    text = (
+        HEAD
+        + """
+columns:
+  - name: status
+    checks:
+      - missing:
+          name: Hardly a card lacks a status
+          threshold: {metric: percent, must_be_less_than: FAIL, additional: {level: warn, must_be_less_than: 1}}
+"""
+    )
+    assert check(warehouse, contracts, text.replace("FAIL", "50"))[0].outcome == "warned"
+    assert check(warehouse, contracts, text.replace("FAIL", "5"))[0].outcome == "failed"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (HEAD + "columns: []\nchecks:\n  - rowcount: {name: There are cards}\n", "did you mean 'row_count'?"),
+        (HEAD + "columns: [\n", "is not readable as YAML"),
+        (
+            HEAD + "columns: [{name: sttus}]\nchecks:\n  - row_count: {name: There are cards}\n",
+            "columns: staging.cards has no column sttus",
+        ),
+        (
+            HEAD.replace("AS_OF_DATE: {}", "SHOP: {}")
+            + "columns: []\nchecks:\n  - row_count: {name: There are cards}\n",
+            "variables: SHOP has no value; a run gives AS_OF_DATE only",
+        ),
+        (
+            HEAD
+            + """
+columns:
+  - name: status
+    checks:
+      - invalid:
+          name: Every status is known
+          valid_reference_data: {dataset: warehouse/staging/statuses, column: status}
+""",
+            "columns.status.checks.invalid.valid_reference_data: there is no column staging.statuses.status",
+        ),
+    ],
+)
+def test_a_contract_that_cannot_be_verified_is_not_evaluated(warehouse, contracts, text, problem):
+    (result,) = check(warehouse, contracts, text)
+    assert (result.outcome, result.check_type, result.stops) == ("not evaluated", "contract", True)
+    assert result.problem.startswith("staging/cards.yml: ")
+    assert problem in result.problem
+
+
+def test_a_missing_table_is_not_evaluated_and_has_an_owner(warehouse, contracts):
+    text = (
+        HEAD.replace("staging/cards", "staging/crads") + "columns: []\nchecks:\n  - row_count: {name: There are cards}"
+    )
+    (result,) = check(warehouse, contracts, text, name="crads")
+    assert result.outcome == "not evaluated"
+    assert result.problem.startswith(
+        "staging/crads.yml: dataset: the table staging.crads does not exist in the warehouse"
+    )
+    assert (result.owner, result.table) == ("loyalty@example.com", "staging.crads")
+
+
+BAD_SQL = (
+    HEAD
+    + """
+columns:
+  - name: status
+    checks:
+      - missing: {name: Every card has a status}
+checks:
+  - row_count: {name: There are cards}
+  - CHECK
+"""
+)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "metric: {name: The number is right, query: select max(nope) from staging.cards, threshold: {must_be: 1}}",
+        "metric: {name: The number is right, expression: max(nope), threshold: {must_be: 1}}",
+        "failed_rows: {name: The number is right, expression: nope > 1}",
+        "failed_rows: {name: The number is right, query: select nope from staging.cards}",
+    ],
+)
+@pytest.mark.parametrize("silenced", [False, True])
+def test_sql_that_fails_is_not_evaluated_even_with_the_log_silenced(warehouse, contracts, bad, silenced):
+    if silenced:
+        logging.disable(logging.CRITICAL)
+    try:
+        results = check(warehouse, contracts, BAD_SQL.replace("CHECK", bad))
+    finally:
+        logging.disable(logging.NOTSET)
+    found = {result.name: result for result in results}
+    result = found["The number is right"]
+    kind = bad.split(":")[0]
+    assert result.outcome == "not evaluated"
+    assert f'staging/cards.yml: checks.{kind}: its SQL fails: Binder Error: Referenced column "nope"' in result.problem
+    assert "\n" not in result.problem
+    for other in found.values():
+        assert other.outcome != "not evaluated" or "nope" in other.problem
+
+
+def test_a_measure_of_nothing_is_not_evaluated(warehouse, contracts):
+    text = """
+dataset: warehouse/staging/empty
+check_attributes: {owner: loyalty@example.com, what_to_do: Ask.}
+columns: []
+checks:
+  - metric: {name: Somebody visited us once, expression: max(visits), threshold: {must_be_greater_than: 0}}
+"""
+    (result,) = check(warehouse, contracts, text, name="empty")
+    assert (result.outcome, result.measured, result.measured_text) == ("not evaluated", None, "nothing")
+    assert "it measured nothing, for example because the table staging.empty is empty" in result.problem
+
+
+def test_a_query_without_a_row_is_not_evaluated(warehouse, contracts):
+    text = HEAD + "columns: []\nchecks:\n  - metric: {name: It finds a row, query: QUERY, threshold: {must_be: 1}}\n"
+    (result,) = check(warehouse, contracts, text.replace("QUERY", "select visits from staging.cards where false"))
+    assert result.outcome == "not evaluated"
+
+
+def test_an_empty_table_fails_its_row_count(warehouse, contracts):
+    text = """
+dataset: warehouse/staging/empty
+check_attributes: {owner: loyalty@example.com, what_to_do: Ask.}
+columns:
+  - name: card_number
+    checks:
+      - missing: {name: Every card has a number}
+checks:
+  - row_count: {name: There are cards}
+"""
+    results = check(warehouse, contracts, text, name="empty")
+    assert {result.name: result.outcome for result in results}["There are cards"] == "failed"
+
+
+def test_one_bad_contract_does_not_hide_the_others(warehouse, contracts):
+    (contracts / "staging" / "bad.yml").write_text("nonsense", encoding="utf-8")
+    results = check(warehouse, contracts, HEAD + "columns: []\nchecks:\n  - row_count: {name: There are cards}\n")
+    assert [result.outcome for result in results] == ["not evaluated", "passed"]
+
+
+def test_a_layer_without_contracts_is_not_evaluated(warehouse, contracts):
+    (result,) = check_layer(warehouse, contracts, "stagin", "run-1", AS_OF_DATE)
+    assert result.outcome == "not evaluated"
+    assert "stagin holds no contract" in result.problem
+
+
+def test_progress_does_not_flood_the_log(warehouse, contracts, caplog):
+    with caplog.at_level(logging.INFO):
+        check(warehouse, contracts, HEAD + "columns: []\nchecks:\n  - row_count: {name: There are cards}\n")
+    assert [record for record in caplog.records if record.name.startswith("soda")] == []
+
+
+def test_soda_is_imported_late_and_silent(tmp_path):
+    """Importing the module costs no Soda; running it phones nobody and reads no .env file above the packages."""
+    script = """
+import os, sys
+from pathlib import Path
+from datetime import date
+import tagloom.quality
+assert not any(name.startswith("soda") for name in sys.modules), "imported early"
+before = dict(os.environ)
+tagloom.quality._soda()
+changed = {name for name in os.environ if os.environ[name] != before.get(name)}
+print(sorted(changed), "soda_core" in sys.modules)
+from soda_core.common.env_config_helper import EnvConfigHelper
+print(EnvConfigHelper().soda_core_telemetry_enabled)
+"""
+    plugins = Path(__file__).parents[2] / "plugins"
+    environment = {"PYTHONPATH": str(plugins), "PATH": os.environ["PATH"], "SODA_CORE_TELEMETRY_ENABLED": "true"}
+    command = [sys.executable, "-c", script]
+    output = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert output.stdout.splitlines() == ["['SODA_CORE_TELEMETRY_ENABLED'] True", "0"]
+
+
+def result(**changes) -> CheckResult:
+    fields = {
+        "run_id": "run-1",
+        "as_of_date": AS_OF_DATE,
+        "layer": "staging",
+        "contract": "staging/cards.yml",
+        "table": "staging.cards",
+        "column": "",
+        "name": "There are cards",
+        "check_type": "row_count",
+        "outcome": "passed",
+        "measured": 3.0,
+        "unit": "",
+        "threshold": "more than 0",
+        "owner": "loyalty@example.com",
+        "what_to_do": "Ask.",
+        "sample": ("10••01",),
+        "problem": "",
+        "milliseconds": 1.5,
+    }
+    return CheckResult(**{**fields, **changes})
+
+
+def test_results_are_kept_and_a_rerun_replaces_its_own(warehouse):
+    record_results(warehouse, [result(), result(name="No card is there twice", measured=None, sample=())])
+    record_results(warehouse, [result(layer="serving")])
+    record_results(warehouse, [result(run_id="run-2", outcome="failed")])
+    record_results(warehouse, [result(outcome="failed")])
+    rows = warehouse.execute(
+        "select run_id, layer, check_name, outcome, measured, sample from operations.check_results order by all"
+    ).fetchall()
+    assert rows == [
+        ("run-1", "serving", "There are cards", "passed", 3.0, ["10••01"]),
+        ("run-1", "staging", "There are cards", "failed", 3.0, ["10••01"]),
+        ("run-2", "staging", "There are cards", "failed", 3.0, ["10••01"]),
+    ]
+
+
+def test_results_are_kept_all_or_none(warehouse):
+    record_results(warehouse, [result()])
+    with pytest.raises(duckdb.Error):
+        record_results(warehouse, [result(outcome="failed"), result(name=None)])
+    assert warehouse.execute("select outcome from operations.check_results").fetchall() == [("passed",)]
+
+
+@pytest.mark.parametrize(
+    ("measured", "unit", "text"),
+    [
+        (12345.0, "", "12,345"),
+        (2.5, " %", "2.5 %"),
+        (0.123456, "", "0.1235"),
+        (0.0, "", "0"),
+        (123456.7, "", "123,456.7"),
+    ],
+)
+def test_measured_values_are_readable(measured, unit, text):
+    assert result(measured=measured, unit=unit).measured_text == text
