@@ -36,7 +36,7 @@ days_with_an_order as (
     where person_id is not null
 ),
 
--- The list of products a coupon is good for is not joined: it would repeat a redemption per product.
+-- The products a coupon is good for are not joined: they would repeat each redemption.
 redemptions_of_persons as (
     select
         md5(

@@ -18,12 +18,16 @@ lines_added_up_per_order as (
         cast(sum(sales_amount) as decimal(12, 2)) as sales_amount,
         cast(sum(case when counts_pieces then 0 else sales_amount end) as decimal(12, 2))
             as fuel_amount,
-        cast(sum(case when brand_type = 'private' then sales_amount else 0 end) as decimal(12, 2))
-            as private_label_amount,
+        -- All motor fuel is of the retailer's own brand and says nothing about a taste for it.
+        cast(
+            sum(case when brand_type = 'private' and counts_pieces then sales_amount else 0 end)
+            as decimal(12, 2)
+        ) as private_label_amount,
         cast(
             sum(
                 case
-                    when retail_discount_amount <> 0 or coupon_discount_amount <> 0 then sales_amount
+                    when retail_discount_amount <> 0 or coupon_discount_amount <> 0
+                        then sales_amount
                     else 0
                 end
             ) as decimal(12, 2)

@@ -1,0 +1,18 @@
+-- Each event up to as_of_date is in one session: their events add up to the events delivered.
+with delivered as (
+    select count(*) as events
+    from {{ ref('stg_web__events') }}
+    where {{ tagloom.known_by_as_of_date(tagloom.local_date('occurred_at')) }}
+),
+
+kept as (
+    select coalesce(sum(events), 0) as events
+    from {{ ref('int_web_sessions') }}
+)
+
+select
+    delivered.events as delivered_events,
+    kept.events as kept_events
+from delivered
+cross join kept
+where delivered.events <> kept.events

@@ -1,0 +1,61 @@
+with orders as (
+    select
+        person_id,
+        order_date,
+        ordered_at,
+        {{ tagloom.iso_weekday('order_date') }} as iso_weekday,
+        {{ tagloom.part_of_day('order_hour') }} as part_of_day
+    from {{ ref('int_orders') }}
+    where
+        person_id is not null
+        and {{ tagloom.in_last_days('order_date', 365) }}
+),
+
+per_person as (
+    select
+        person_id,
+        count(*) as orders,
+        count(case when iso_weekday >= 6 then 1 end) as weekend_orders
+    from orders
+    group by person_id
+),
+
+weekdays as (
+    select
+        person_id,
+        iso_weekday,
+        row_number() over (
+            partition by person_id order by count(*) desc, max(ordered_at) desc, iso_weekday
+        ) as place
+    from orders
+    group by person_id, iso_weekday
+),
+
+parts_of_day as (
+    select
+        person_id,
+        part_of_day,
+        row_number() over (
+            partition by person_id order by count(*) desc, max(ordered_at) desc, part_of_day
+        ) as place
+    from orders
+    group by person_id, part_of_day
+),
+
+tagged as (
+    -- a habit needs three orders to show
+    select
+        per_person.person_id,
+        {{ tagloom.weekday_name('weekdays.iso_weekday') }} as usual_weekday,
+        parts_of_day.part_of_day as usual_part_of_day,
+        {{ tagloom.share_index('per_person.weekend_orders', 'per_person.orders') }}
+            as weekend_order_share,
+        per_person.weekend_orders * 2 >= per_person.orders as is_weekend_shopper
+    from per_person
+    inner join weekdays on per_person.person_id = weekdays.person_id and weekdays.place = 1
+    inner join parts_of_day
+        on per_person.person_id = parts_of_day.person_id and parts_of_day.place = 1
+    where per_person.orders >= 3
+)
+
+select * from tagged

@@ -1,0 +1,61 @@
+with products as (
+    select * from {{ ref('int_products') }}
+),
+
+order_lines as (
+    select *
+    from {{ ref('int_order_lines') }}
+    where {{ tagloom.in_last_days('order_date', 365) }}
+),
+
+per_product as (
+    select
+        product_id,
+        count(*) as orders,
+        count(case when retail_discount_amount <> 0 then 1 end) as orders_discounted,
+        count(case when coupon_discount_amount <> 0 then 1 end) as orders_with_coupon,
+        {{ tagloom.ratio(
+            'sum(case when counts_pieces and quantity > 0 then sales_amount end)',
+            'sum(case when counts_pieces and quantity > 0 then quantity end)'
+        ) }} as average_price
+    from order_lines
+    group by product_id
+),
+
+placed as (
+    -- thirds of a category of six products or more: in a smaller one cheap and dear are accidents
+    select
+        products.product_id,
+        products.brand_type,
+        products.product_category,
+        per_product.orders,
+        per_product.orders_discounted,
+        per_product.orders_with_coupon,
+        per_product.average_price,
+        count(per_product.average_price) over (
+            partition by products.department, products.product_category
+        ) as priced_products,
+        {{ tagloom.ntile_score(
+            'per_product.average_price', 3, within='products.department, products.product_category'
+        ) }} as price_third
+    from products
+    left join per_product on products.product_id = per_product.product_id
+),
+
+tagged as (
+    select
+        product_id,
+        average_price as average_price_365d,
+        case
+            when product_category is null or priced_products < 6 then null
+            when price_third = 1 then 'budget'
+            when price_third = 2 then 'middle'
+            when price_third = 3 then 'premium'
+        end as price_band,
+        brand_type = 'private' as is_private_label,
+        {{ tagloom.share_index('orders_discounted', 'orders') }} as discounted_order_share,
+        coalesce(orders_with_coupon, 0) > 0 as is_coupon_product
+    from placed
+)
+
+select * from tagged

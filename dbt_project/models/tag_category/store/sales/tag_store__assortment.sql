@@ -1,0 +1,56 @@
+with order_lines as (
+    select *
+    from {{ ref('int_order_lines') }}
+    where
+        store_id is not null
+        and {{ tagloom.in_last_days('order_date', 365) }}
+),
+
+departments as (
+    -- the pump is not a shelf: motor fuel is the retailer's own brand and would hide the goods
+    select
+        store_id,
+        department,
+        sum(case when counts_pieces then sales_amount else 0 end) as shelf_amount,
+        sum(
+            case when counts_pieces and brand_type = 'private' then sales_amount else 0 end
+        ) as private_label_amount,
+        sum(case when counts_pieces then 0 else sales_amount end) as fuel_amount
+    from order_lines
+    where is_in_catalogue
+    group by store_id, department
+),
+
+per_store as (
+    select
+        store_id,
+        sum(shelf_amount) as shelf_amount,
+        sum(private_label_amount) as private_label_amount,
+        sum(fuel_amount) as fuel_amount
+    from departments
+    group by store_id
+),
+
+ranked as (
+    select
+        store_id,
+        department,
+        row_number() over (
+            partition by store_id order by shelf_amount desc, department
+        ) as place
+    from departments
+    where shelf_amount > 0
+),
+
+tagged as (
+    select
+        per_store.store_id,
+        ranked.department as top_department,
+        {{ tagloom.share_index('per_store.private_label_amount', 'per_store.shelf_amount') }}
+            as private_label_share,
+        per_store.fuel_amount > 0 as sells_fuel
+    from per_store
+    left join ranked on per_store.store_id = ranked.store_id and ranked.place = 1
+)
+
+select * from tagged

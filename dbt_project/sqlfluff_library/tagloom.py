@@ -1,0 +1,24 @@
+"""Stand-ins for the project's macros while sqlfluff reads a model; sqlfluff cannot run dbt's own dispatch.
+
+A macro stands for an expression and becomes the call of a function of the same name; only macros that stand for
+something else need a line here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+
+def __getattr__(name: str) -> Callable[..., str]:
+    """Return the stand-in of any macro that stands for one expression."""
+
+    def expression(*arguments: object, **options: object) -> str:
+        values = [*arguments, *options.values()]
+        return f"{name}({', '.join(str(value) for value in values)})"
+
+    return expression
+
+
+def persons_by_identifier(identifier_type: str, column: str, relation: str) -> str:
+    """Stand in for the body of a CTE."""
+    return f"select {column}, identifier_hash, person_id from {relation}"
