@@ -46,7 +46,7 @@ def components_with_unique(nodes: Keys, unique_kind: Keys, left: Keys, right: Ke
 
     Args:
         nodes: ascending distinct keys, shape (n,).
-        unique_kind: 0 for nodes that may occur any number of times in a person, else the number of its kind, shape (n,).
+        unique_kind: 0 for nodes that a person may have many of, else the number of their kind, shape (n,).
         left, right: ends of the edges, shape (m,).
         strength: higher is tried first, shape (m,). Equal strengths are tried in the order of their keys.
 

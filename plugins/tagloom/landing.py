@@ -1,4 +1,4 @@
-"""Lands one data interval of a source: good rows in raw_<source>, bad rows in operations.quarantine, a line in landing_log.
+"""Lands one data interval of a source: good rows in raw_<source>, bad ones in quarantine, a line in landing_log.
 
 For every delivery: rows read = landed + quarantined + duplicates.
 """
@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
-from tagloom.readers import Delivery, DeliveryError, find_deliveries, fingerprint, read_deliveries
+from tagloom.readers import DeliveryError, find_deliveries, fingerprint, read_deliveries
 from tagloom.settings import Settings
 from tagloom.sources import Column, Source, Table
 
@@ -104,11 +104,10 @@ def _land_table(
 
     undeclared = read_deliveries(connection, table, deliveries)
     _judge_rows(connection, table)
-    read, good, duplicates, torn = connection.execute(
+    whole, torn, bad, duplicates = connection.execute(
         """
-        select count(*), count(*) filter (verdict = 'good'), count(*) filter (verdict = 'duplicate'),
-            (select count(*) from torn)
-        from judged
+        select (select count(*) from delivered), (select count(*) from torn), (select count(*) from bad),
+            (select count(*) from repeated)
         """
     ).fetchall()[0]
     landing = Landing(
@@ -116,9 +115,9 @@ def _land_table(
         status=LANDED,
         files=len(deliveries),
         bytes=size,
-        rows_read=read + torn,
-        rows_landed=good,
-        rows_quarantined=read + torn - good - duplicates,
+        rows_read=whole + torn,
+        rows_landed=whole - bad - duplicates,
+        rows_quarantined=torn + bad,
         duplicates=duplicates,
         undeclared_columns=", ".join(undeclared),
         seconds=round(time.monotonic() - started, 3),
@@ -194,64 +193,84 @@ def _is_known(
 
 
 def _judge_rows(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
-    """Turn `delivered` into `judged`: typed columns, _verdict good | bad | duplicate, with column and reason."""
-    delivered_types = dict(
-        connection.execute("select column_name, data_type from duckdb_columns() where table_name = 'delivered'").fetchall()
-    )
-    typed = ",\n".join(_typed(column, delivered_types[column.name]) for column in table.columns)
-    faults = [fault for column in table.columns for fault in _faults(column)]
-    column_case = "\n".join(f"when {condition} then '{name}'" for name, condition, _ in faults) or "when false then ''"
-    reason_case = "\n".join(f"when {condition} then {reason}" for _, condition, reason in faults) or "when false then ''"
-    key = ", ".join(f'"{name}"' for name in table.primary_key)
-    names = ", ".join(f'"{name}"' for name in table.column_names)
-    same_row = names if table.duplicates == "drop_exact" else key
-    repeated = "'duplicate'" if table.duplicates == "drop_exact" else "'bad'"
+    """Fill the temporary tables `bad` and `repeated` with the row ids of `delivered` that do not land.
+
+    bad: id, faulty_column, reason (null when the row only repeats a key). repeated: id of exact copies, dropped.
+    """
+    described = connection.execute("describe delivered").fetchall()
+    is_text = {name: data_type == "VARCHAR" for name, data_type, *_ in described}
+    faults = [fault for column in table.columns for fault in _faults(column, is_text[column.name])]
+    any_fault = " or ".join(f"({condition})" for _, condition, _ in faults) or "false"
+    column_case = " ".join(f"when {condition} then '{name}'" for name, condition, _ in faults)
+    reason_case = " ".join(f"when {condition} then {reason}" for _, condition, reason in faults)
     connection.execute(
         f"""
-        create or replace temp table judged as
-        with typed as (
-            select {typed}, _source_file, _line, _interval
-            from delivered
-        ),
-        faulted as (
-            select *, case {column_case} end as faulty_column, case {reason_case} end as reason
-            from typed
-        ),
-        counted as (
-            select *,
-                case when reason is null then row_number() over (
-                    partition by reason is null, {same_row} order by _interval, _source_file, _line
-                ) end as same_row_number
-            from faulted
-        )
-        select *,
-            case when reason is not null then 'bad' when same_row_number > 1 then {repeated} else 'good' end as verdict
-        from counted
+        create or replace temp table bad as
+        select rowid as id, case when false then '' {column_case} end as faulty_column,
+            case when false then '' {reason_case} end as reason
+        from delivered
+        where {any_fault}
         """
     )
+    key = ", ".join(f'"{name}"' for name in table.primary_key)
+    same = ", ".join(f'"{name}"' for name in table.column_names) if table.duplicates == "drop_exact" else key
+    connection.execute(
+        f"""
+        create or replace temp table repeated as
+        with keys_seen_twice as (
+            select {key}
+            from delivered
+            where rowid not in (select id from bad)
+            group by {key}
+            having count(*) > 1
+        ),
+        in_order as (
+            select delivered.rowid as id,
+                row_number() over (partition by {same} order by _interval, _source_file, _line) as place,
+                row_number() over (partition by {key} order by _interval, _source_file, _line) as place_in_key
+            from delivered
+            inner join keys_seen_twice using ({key})
+            where delivered.rowid not in (select id from bad)
+        )
+        select id, place > 1 as is_exact
+        from in_order
+        where place_in_key > 1
+        """
+    )
+    if table.duplicates == "drop_exact":
+        connection.execute(
+            "insert into bad select id, null, null from repeated where not is_exact; "
+            "delete from repeated where not is_exact"
+        )
+    else:
+        connection.execute("insert into bad select id, null, null from repeated; delete from repeated")
 
 
-def _typed(column: Column, delivered_type: str) -> str:
+def _faults(column: Column, is_text: bool) -> list[tuple[str, str, str]]:
+    """(column, SQL condition, SQL text of the reason); the first that holds is the one reported."""
     name = f'"{column.name}"'
-    if delivered_type != "VARCHAR":
-        return f'try_cast({name} as {column.sql_type}) as {name}, {name}::varchar as "{column.name}__text"'
-    text = f"nullif({name}, '')"
-    typed = text if column.sql_type == "varchar" else f"try_cast(trim({text}) as {column.sql_type})"
-    return f'{typed} as {name}, {text} as "{column.name}__text"'
-
-
-def _faults(column: Column) -> list[tuple[str, str, str]]:
-    """(column, SQL condition, SQL text of the reason), the first that holds is the one reported."""
-    name, text = f'"{column.name}"', f'"{column.name}__text"'
     faults = []
     if column.required:
-        faults.append((column.name, f"{text} is null", "'is missing'"))
-    if column.type != "text":
-        faults.append((column.name, f"{text} is not null and {name} is null", f"'is no {column.type}'"))
+        faults.append((column.name, f"nullif({name}, '') is null" if is_text else f"{name} is null", "'is missing'"))
+    if not (is_text and column.type == "text"):
+        given = f"nullif({name}, '')" if is_text else name
+        faults.append(
+            (column.name, f"{given} is not null and {_typed(column, is_text)} is null", f"'is no {column.type}'")
+        )
     if column.pattern:
         pattern = column.pattern.replace("'", "''")
-        faults.append((column.name, f"not regexp_full_match({text}, '{pattern}')", f"'does not match {pattern}'"))
+        given = f"nullif({name}, '')" if is_text else f"{name}::varchar"
+        faults.append((column.name, f"not regexp_full_match({given}, '{pattern}')", f"'does not match {pattern}'"))
     return faults
+
+
+def _typed(column: Column, is_text: bool) -> str:
+    name = f'"{column.name}"'
+    if not is_text:
+        return f"try_cast({name} as {column.sql_type})"
+    return (
+        f"nullif({name}, '')" if column.type == "text" else f"try_cast(nullif(trim({name}), '') as {column.sql_type})"
+    )
 
 
 def _store(
@@ -263,7 +282,9 @@ def _store(
     landing: Landing,
     run_id: str,
 ) -> None:
-    names = ", ".join(f'"{name}"' for name in table.column_names)
+    described = connection.execute("describe delivered").fetchall()
+    is_text = {name: data_type == "VARCHAR" for name, data_type, *_ in described}
+    typed = ", ".join(f'{_typed(column, is_text[column.name])} as "{column.name}"' for column in table.columns)
     raw_table = f'{source.raw_schema}."{table.name}"'
     days = "true" if table.grain == "snapshot" else "_interval >= $first_day and _interval < $end_day"
     span = {"first_day": first_day, "end_day": end_day}
@@ -272,8 +293,9 @@ def _store(
         if landing.status == LANDED:
             connection.execute(f"delete from {raw_table} where {days}", span if table.grain == "event" else {})
             connection.execute(
-                f"insert into {raw_table} by name select {names}, _source_file, _line, _interval, "
-                "$now::timestamp as _landed_at from judged where verdict = 'good'",
+                f"insert into {raw_table} by name select {typed}, _source_file, _line, _interval, "
+                "$now::timestamp as _landed_at from delivered "
+                "where rowid not in (select id from bad) and rowid not in (select id from repeated)",
                 {"now": _now()},
             )
         connection.execute(
@@ -301,9 +323,9 @@ def _quarantined_rows(table: Table) -> str:
     shown = ", ".join(
         f"'{column.name}': "
         + (
-            f"case when \"{column.name}__text\" is not null then '•••' end"
+            f"case when \"{column.name}\" is not null then '•••' end"
             if column.personal_data == "direct"
-            else f'"{column.name}__text"'
+            else f'"{column.name}"::varchar'
         )
         for column in table.columns
     )
@@ -313,7 +335,8 @@ def _quarantined_rows(table: Table) -> str:
         select _source_file, _line, _interval, faulty_column,
             coalesce(reason, 'repeats the primary key of an earlier row') as reason,
             to_json({{{shown}}})::varchar as raw
-        from judged where verdict = 'bad'
+        from delivered
+        inner join bad on delivered.rowid = bad.id
         union all
         select _source_file, _line, _interval, null, reason, {torn} from torn
     """
@@ -333,10 +356,10 @@ def _too_many_bad_rows(
     ).fetchall()
     worst = "; ".join(f"{reason} ({count:,} rows, first {file} line {line})" for reason, count, file, line in reasons)
     return (
-        f"{source.name}.{table.name}: {landing.rows_quarantined:,} of {landing.rows_read:,} rows are bad ({share:.1%}), "
-        f"more than the tolerated {source.tolerated_bad_share:.1%}: {worst}. Nothing of this delivery was landed; the rows "
-        f"are in operations.quarantine. Ask {source.owner} for a new delivery or raise tolerated_bad_share in "
-        f"sources/{source.name}.yml."
+        f"{source.name}.{table.name}: {landing.rows_quarantined:,} of {landing.rows_read:,} rows are bad "
+        f"({share:.1%}), more than the tolerated {source.tolerated_bad_share:.1%}: {worst}. "
+        "Nothing of this delivery was landed; the rows are in operations.quarantine. "
+        f"Ask {source.owner} for a new delivery or raise tolerated_bad_share in sources/{source.name}.yml."
     )
 
 
@@ -349,6 +372,3 @@ def _log(connection: duckdb.DuckDBPyConnection, landing: Landing, run_id: str) -
 
 def _now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
-
-
-__all__ = ["BadDeliveryError", "Delivery", "Landing", "land_source"]

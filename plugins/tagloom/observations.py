@@ -1,4 +1,4 @@
-"""Writes what follows from the source declarations: dbt's sources, and the model of which identifiers were seen together."""
+"""Writes what follows from the source declarations: dbt's sources, and which identifiers were seen together."""
 
 from __future__ import annotations
 
@@ -89,7 +89,9 @@ _OBSERVATIONS_CTE = """observations as (
         identifiers_in_records.record_hash,
         identifiers_in_records.identifier_type,
         identifiers_in_records.identifier_hash,
-        coalesce({{ tagloom.matches('identifiers_in_records.identifier', 'policy.blocked_pattern') }}, false) as is_blocked,
+        coalesce(
+            {{ tagloom.matches('identifiers_in_records.identifier', 'policy.blocked_pattern') }}, false
+        ) as is_blocked,
         identifiers_in_records.first_seen_at,
         identifiers_in_records.last_seen_at,
         identifiers_in_records.records
@@ -111,7 +113,10 @@ def _records_cte(source: Source, table: Table) -> str:
         known = f"\n    where {{{{ tagloom.known_by_as_of_date({local_date}) }}}}"
     return f"""{source.name}__{table.name} as (
     select
-{column_list}        {{{{ tagloom.record_hash('{source.name}.{table.name}', {columns}) }}}} as record_hash,
+{column_list}        {{{{ tagloom.record_hash(
+            '{source.name}.{table.name}',
+            {columns}
+        ) }}}} as record_hash,
         cast({first_seen} as timestamp) as first_seen_at,
         cast({last_seen} as timestamp) as last_seen_at,
         count(*) as records

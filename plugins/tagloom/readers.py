@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
 import re
 from dataclasses import dataclass
 from datetime import date
@@ -62,20 +61,19 @@ def fingerprint(source: Source, table: Table, deliveries: list[Delivery]) -> str
 def read_deliveries(connection: duckdb.DuckDBPyConnection, table: Table, deliveries: list[Delivery]) -> list[str]:
     """Fill the temporary tables `delivered` and `torn` and return the names of columns that nobody declared.
 
-    delivered: declared columns as delivered (text, or the file's own type), _source_file, _line (from 1, a header counts),
-    _interval (date). torn: lines that cannot be split into columns: _source_file, _line, _interval, raw, reason.
+    delivered: declared columns as delivered (text, or the file's own type), _source_file, _line (from 1, a header
+    counts), _interval (date). torn: lines that cannot be split into columns, with _source_file, _line, _interval, raw
+    and reason.
 
     Raises DeliveryError when a file lacks a declared column or cannot be read at all.
     """
     connection.execute(
-        "create or replace temp table torn (_source_file varchar, _line bigint, _interval date, raw varchar, reason varchar)"
+        "create or replace temp table torn "
+        "(_source_file varchar, _line bigint, _interval date, raw varchar, reason varchar)"
     )
+    texts = ", ".join(f'"{name}" varchar' for name in table.column_names)
     connection.execute(
-        "create or replace temp table delivered as select "
-        + "".join(f'null::varchar as "{name}", ' for name in table.column_names)
-        + "null::varchar as _source_file, null::bigint as _line, null::date as _interval limit 0"
-        if table.format != "parquet"
-        else "drop table if exists delivered"
+        f"create or replace temp table delivered ({texts}, _source_file varchar, _line bigint, _interval date)"
     )
     days = pd.DataFrame(
         {
@@ -98,24 +96,24 @@ def _read_csv(connection: duckdb.DuckDBPyConnection, table: Table, deliveries: l
         _require_columns(table, header, delivery.path)
         by_header.setdefault(header, []).append(str(delivery.path))
     for header, files in by_header.items():
+        columns = ", ".join(f"'{name}': 'varchar'" for name in header)
         connection.execute(
             f"""
             create or replace temp table numbered as
             select *, row_number() over () as _row
             from read_csv(
-                $files, header = true, names = $header, all_varchar = true, delim = ',', quote = '"', escape = '"',
-                auto_detect = false, filename = '_file', store_rejects = true,
-                rejects_table = 'rejected_lines', rejects_scan = 'rejected_scans',
-                columns = {{{", ".join(f"'{name}': 'varchar'" for name in header)}}}
+                $files, header = true, columns = {{{columns}}}, delim = ',', quote = '"', escape = '"',
+                auto_detect = false, filename = '_file',
+                store_rejects = true, rejects_table = 'rejected_lines', rejects_scan = 'rejected_scans'
             )
-            """.replace("names = $header, all_varchar = true, ", ""),
+            """,
             {"files": files},
         )
         connection.execute(
             """
             insert into torn
             select scans.file_path, lines.line, delivery_days.day::date, any_value(lines.csv_line),
-                'the line does not fit the header: ' || string_agg(distinct lower(lines.error_type::varchar), ', ')
+                'does not fit the header: ' || string_agg(distinct lower(lines.error_type::varchar), ', ')
             from rejected_lines as lines
             inner join (select distinct scan_id, file_id, file_path from rejected_scans) as scans
                 on lines.scan_id = scans.scan_id and lines.file_id = scans.file_id
@@ -124,30 +122,29 @@ def _read_csv(connection: duckdb.DuckDBPyConnection, table: Table, deliveries: l
             """
         )
         connection.execute("drop table rejected_lines; drop table rejected_scans")
-        # Line number: place in the file, plus the header, plus the torn lines that stood before it.
+        # The reader numbers the records it kept; a line number also counts the header and the torn lines before it.
         connection.execute(
             f"""
             insert into delivered
-            with in_file as (
-                select *, _row - min(_row) over (partition by _file) + 1 as _record from numbered
+            with records as (
+                select *, _row - min(_row) over (partition by _file) + 1 as _record
+                from numbered
             ),
-            torn_lines as (
-                select _source_file, _line - row_number() over (partition by _source_file order by _line) - 1 as records_before
+            torn_so_far as (
+                select _source_file, _line, row_number() over (partition by _source_file order by _line) as torn_lines
                 from torn
+            ),
+            torn_before as (
+                select _source_file, _line - 1 - torn_lines as records_before, max(torn_lines) as torn_lines
+                from torn_so_far
+                group by all
             )
-            select {_columns(table)}, in_file._file, in_file._record + 1 + count(torn_lines.records_before), delivery_days.day::date
-            from in_file
-            inner join delivery_days on in_file._file = delivery_days.file
-            left join torn_lines
-                on in_file._file = torn_lines._source_file and torn_lines.records_before < in_file._record
-            group by all
-            """
-            if connection.execute("select count(*) from torn").fetchall()[0][0]
-            else f"""
-            insert into delivered
-            select {_columns(table)}, numbered._file, _row - min(_row) over (partition by _file) + 2, delivery_days.day::date
-            from numbered
-            inner join delivery_days on numbered._file = delivery_days.file
+            select {_columns(table)}, records._file, records._record + 1 + coalesce(torn_before.torn_lines, 0),
+                delivery_days.day::date
+            from records
+            inner join delivery_days on records._file = delivery_days.file
+            asof left join torn_before
+                on records._file = torn_before._source_file and records._record > torn_before.records_before
             """
         )
         connection.execute("drop table numbered")
@@ -157,20 +154,21 @@ def _read_csv(connection: duckdb.DuckDBPyConnection, table: Table, deliveries: l
 def _read_jsonl(connection: duckdb.DuckDBPyConnection, table: Table, deliveries: list[Delivery]) -> list[str]:
     # One text column, cut at line ends only: a broken line then stays whole and can be shown as it came.
     connection.execute(
-        r"""
+        """
         create or replace temp table numbered as
         select line, _file, row_number() over () as _row
         from read_csv(
             $files, header = false, columns = {'line': 'varchar'}, delim = '\x01', quote = '', escape = '',
             auto_detect = false, filename = '_file', max_line_size = 16000000
         )
-        """.replace("\\x01", "\x01"),
+        """,
         {"files": [str(delivery.path) for delivery in deliveries]},
     )
     connection.execute(
         """
         create or replace temp table lines as
-        select line, _file, _row - min(_row) over (partition by _file) + 1 as _line, delivery_days.day::date as _interval,
+        select line, _file, _row - min(_row) over (partition by _file) + 1 as _line,
+            delivery_days.day::date as _interval,
             case when json_valid(line) then json_type(line) end as kind
         from numbered
         inner join delivery_days on numbered._file = delivery_days.file
@@ -190,9 +188,7 @@ def _read_jsonl(connection: duckdb.DuckDBPyConnection, table: Table, deliveries:
     connection.execute("drop table numbered; drop table lines")
     names = {name for (name,) in keys}
     if names:
-        _require_columns(
-            table, [*names, *(c.name for c in table.columns if not c.required)], deliveries[0].path.parent
-        )
+        _require_columns(table, [*names, *(c.name for c in table.columns if not c.required)], deliveries[0].path.parent)
     return sorted(names - set(table.column_names))
 
 
@@ -208,9 +204,12 @@ def _read_parquet(connection: duckdb.DuckDBPyConnection, table: Table, deliverie
         _require_columns(table, names_of.get(file, []), Path(file))
     connection.execute(
         f"""
-        create temp table delivered as
-        select {_columns(table)}, _file as _source_file, file_row_number + 1 as _line, delivery_days.day::date as _interval
-        from read_parquet($files, filename = '_file', file_row_number = true, union_by_name = true, hive_partitioning = false)
+        create or replace temp table delivered as
+        select {_columns(table)}, _file as _source_file, file_row_number + 1 as _line,
+            delivery_days.day::date as _interval
+        from read_parquet(
+            $files, filename = '_file', file_row_number = true, union_by_name = true, hive_partitioning = false
+        )
         inner join delivery_days on _file = delivery_days.file
         """,
         {"files": files},
@@ -258,13 +257,3 @@ def _require_columns(table: Table, names: list[str] | tuple[str, ...], path: Pat
 
 
 _READERS = {"csv": _read_csv, "jsonl": _read_jsonl, "parquet": _read_parquet, "excel": _read_excel}
-
-
-def masked(table: Table, values: dict[str, object]) -> str:
-    """A row as JSON text in which personal columns show only that they were filled."""
-    personal = {column.name for column in table.columns if column.personal_data == "direct"}
-    return json.dumps(
-        {name: ("•••" if name in personal and value else value) for name, value in values.items()},
-        ensure_ascii=False,
-        default=str,
-    )

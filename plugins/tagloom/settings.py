@@ -103,8 +103,8 @@ def identity_key() -> bytes:
     if len(key) < MINIMUM_KEY_LENGTH:
         problem = "is not set" if not key else f"has {len(key)} characters, fewer than {MINIMUM_KEY_LENGTH}"
         raise SettingsError(
-            f"TAGLOOM_IDENTITY_KEY {problem}. It is the secret that phone numbers and e-mail addresses are hashed with. "
-            "`make setup` writes one to .env; keep it: with another key every identifier looks new."
+            f"TAGLOOM_IDENTITY_KEY {problem}. It is the secret that phone numbers and e-mail addresses are hashed "
+            "with. `make setup` writes one to .env; keep it: with another key every identifier looks new."
         )
     return key.encode()
 

@@ -1,4 +1,4 @@
-"""Source declarations: one YAML file under sources/ says where a system's files are, what is in them and whom they identify."""
+"""Source declarations: one YAML file says where a system's files are, what is in them and whom they identify."""
 
 from __future__ import annotations
 
@@ -117,6 +117,8 @@ class Source(_Strict):
     schedule: str = "@daily"
     """Cron expression or Airflow preset, in UTC."""
     time_zone: str = "UTC"
+    build_waits_for_it: bool = False
+    """The tags of a day are built when every source that says so has landed the day; the others come as they come."""
     tolerated_bad_share: float = Field(default=0.01, ge=0, le=1)
     """Share of bad rows in one delivery above which the run stops instead of going on without them."""
     tables: list[Table] = Field(min_length=1)
@@ -145,7 +147,9 @@ def load_source(path: Path) -> Source:
     except ValidationError as error:
         raise SourceError("\n".join(f"{path.name}: {_sentence(item)}" for item in error.errors())) from error
     if source.name != path.stem:
-        raise SourceError(f"{path.name}: name: is {source.name!r}, but the file is called {path.stem!r}; make them agree")
+        raise SourceError(
+            f"{path.name}: name: is {source.name!r}, but the file is called {path.stem!r}; make them agree"
+        )
     return source
 
 

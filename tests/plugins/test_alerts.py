@@ -232,6 +232,16 @@ def test_long_lists_are_counted():
         assert "and 8 more" in body
 
 
+def test_tags_through_identity_are_counted_only():
+    dependents = Dependents(tags=("a_tag", "b_tag"), tags_by_identity=("b_tag",))
+    alert = replace(ALERT, impact={"staging.cards": dependents})
+    text, html = bodies(mails(alert, "data@example.com")["data@example.com"])
+    for body in (text, Text(html).text):
+        assert "1 tag through identity mapping" in body
+        assert "a_tag" in body
+        assert "b_tag" not in body
+
+
 def test_unknown_lineage_is_said():
     alert = replace(ALERT, impact={"staging.cards": Dependents(note="What depends on it is not known.")})
     text, html = bodies(mails(alert, "data@example.com")["data@example.com"])
@@ -247,7 +257,13 @@ def test_a_title_with_a_line_break_makes_no_header():
 
 @pytest.mark.parametrize(
     ("change", "again"),
-    [({}, False), ({"run_id": "run-2"}, True), ({"results": (FAILED,)}, True), ({"task_id": "check_serving"}, True)],
+    [
+        ({}, False),
+        ({"run_id": "run-2"}, True),
+        ({"results": (FAILED,)}, True),
+        ({"task_id": "check_serving"}, True),
+        ({"dag_id": "ingest_pos"}, True),
+    ],
 )
 def test_the_same_alert_is_one_mail(tmp_path, change, again):
     (first, *_) = alert_messages(ALERT, ["data@example.com"], SENDER)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 from tagloom.contracts import ContractError, load_contract
+from tagloom.settings import PROJECT
+from tagloom.sources import load_sources
 
 GOOD = """
 dataset: warehouse/staging/cards
@@ -120,3 +122,43 @@ def test_a_fault_is_one_sentence_with_file_and_key(tmp_path, old, new, sentence)
 def test_a_file_that_is_no_contract_is_refused(tmp_path, text):
     with pytest.raises(ContractError, match=r"staging/cards.yml: \(top level\): must be keys and values"):
         load_contract(write(tmp_path, text), tmp_path)
+
+
+CONTRACTS = PROJECT / "soda" / "contracts"
+SHIPPED = sorted(CONTRACTS.rglob("*.yml"))
+
+
+def test_every_layer_is_watched():
+    assert {path.relative_to(CONTRACTS).parts[0] for path in SHIPPED} >= {
+        "landing",
+        "staging",
+        "identity_mapping",
+        "intermediate",
+        "tag_category",
+        "tag_integration",
+    }
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.relative_to(CONTRACTS).as_posix())
+def test_shipped_contracts_are_right_and_watch_their_own_layer(path):
+    contract = load_contract(path, CONTRACTS)
+    layer = path.relative_to(CONTRACTS).parts[0]
+    assert contract.schema == (f"raw_{path.parent.name}" if layer == "landing" else layer)
+    assert any(declared.kind == "row_count" for declared in contract.checks) or contract.file in MAY_BE_EMPTY
+
+
+MAY_BE_EMPTY = {"landing/campaigns/redemptions.yml"}
+"""A shop whose coupons nobody used yet is not ill."""
+
+
+@pytest.mark.parametrize("source", load_sources(PROJECT / "sources"), ids=lambda source: source.name)
+def test_every_landed_table_is_watched_by_its_owner(source):
+    for table in source.tables:
+        contract = load_contract(CONTRACTS / "landing" / source.name / f"{table.name}.yml", CONTRACTS)
+        assert contract.document.check_attributes.owner == source.owner
+        keys = [
+            [declared.column] if declared.column else list(declared.check.columns)
+            for declared in contract.checks
+            if declared.kind == "duplicate"
+        ]
+        assert table.primary_key in keys

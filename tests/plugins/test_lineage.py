@@ -1,7 +1,7 @@
 """Lineage over a small manifest of the same form as dbt's."""
 
 import pytest
-from tagloom.lineage import Dependents, dependents, load_manifest
+from tagloom.lineage import BY_IDENTITY, Dependents, dependents, load_manifest
 
 
 def model(name: str, folder: str, columns: dict | None = None) -> dict:
@@ -91,6 +91,26 @@ def test_the_rest_is_told_by_folder():
         "reports": ("rpt_sales",),
     }
     assert list(found.lists) == ["tags", "audiences", "exports", "exposures", "reports"]
+
+
+def test_tags_that_depend_through_identity_only_are_told_apart():
+    manifest = {
+        **MANIFEST,
+        "nodes": {**MANIFEST["nodes"], "model.map": model("identity_map", "identity_mapping")},
+        "child_map": {
+            **MANIFEST["child_map"],
+            "source.wifi.sightings": ["model.map", "model.rfm"],
+            "model.map": ["model.orders"],
+            "model.rfm": [],
+        },
+    }
+    found = dependents(manifest, "raw_wifi.sightings")
+    assert found.tags == ("basket_value", "order_count", "tag_value__rfm")
+    assert found.tags_by_identity == ("basket_value", "order_count")
+    assert found.lists["tags"] == ("tag_value__rfm",)
+    assert found.lists[BY_IDENTITY] == ("basket_value", "order_count")
+    assert found.audiences == ("audience_lapsed",)
+    assert dependents(manifest, "identity_mapping.identity_map").tags_by_identity == ()
 
 
 def test_an_audience_is_its_own_dependent():

@@ -175,6 +175,7 @@ def test_a_half_written_mail_is_never_sent(tmp_path, start, inbox, monkeypatch):
         queue(mail(), tmp_path)
     monkeypatch.undo()
     assert flush(server, tmp_path).sent == ()
+    assert list((tmp_path / "outbox").iterdir()) == []
     assert queue(mail(), tmp_path) is not None
     assert len(flush(server, tmp_path).sent) == 1
 

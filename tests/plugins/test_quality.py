@@ -4,12 +4,19 @@ import logging
 import os
 import subprocess
 import sys
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
 import pytest
+from tagloom.landing import land_source
 from tagloom.quality import CheckResult, check_layer, record_results
+from tagloom.settings import PROJECT, load_settings
+from tagloom.sources import load_sources
+
+from sample_data.landing import last_local_day, write_landing
+from sample_data.small import small_world
 
 AS_OF_DATE = date(2017, 12, 31)
 HEAD = """
@@ -268,7 +275,8 @@ def test_soda_is_imported_late_and_silent(tmp_path):
     script = """
 import os, sys
 from pathlib import Path
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 import tagloom.quality
 assert not any(name.startswith("soda") for name in sys.modules), "imported early"
 before = dict(os.environ)
@@ -342,3 +350,105 @@ def test_results_are_kept_all_or_none(warehouse):
 )
 def test_measured_values_are_readable(measured, unit, text):
     assert result(measured=measured, unit=unit).measured_text == text
+
+
+@pytest.fixture(scope="module")
+def landed(tmp_path_factory):
+    """The small world, landed; tests break it inside a transaction that is rolled back."""
+    settings = replace(load_settings(), landing=tmp_path_factory.mktemp("landing"))
+    sources = load_sources(PROJECT / "sources")
+    world = small_world()
+    write_landing(world, settings.landing, sources)
+    day = last_local_day(world)
+    connection = duckdb.connect()
+    connection.execute("set time zone 'UTC'")
+    for source in sources:
+        land_source(connection, settings, source, day - timedelta(days=30), day + timedelta(days=2), "run-1")
+    return connection, day
+
+
+def check_landing(landed) -> list[CheckResult]:
+    connection, day = landed
+    return check_layer(connection, PROJECT / "soda" / "contracts", "landing", "run-1", day)
+
+
+def test_shipped_contracts_pass_over_a_healthy_world(landed):
+    results = check_landing(landed)
+    assert [result for result in results if result.outcome != "passed"] == []
+    assert len(results) > 50
+
+
+BREAKS = {
+    "half of the card file is missing": (
+        "delete from raw_loyalty.cards where hash(card_number) % 2 = 0",
+        "failed",
+        "The loyalty file knows the cards that are shown at the tills",
+    ),
+    "the card file is empty": ("delete from raw_loyalty.cards", "failed", "There is at least one loyalty card"),
+    "a delivery came twice": (
+        "insert into raw_loyalty.cards select * from raw_loyalty.cards",
+        "failed",
+        "No card number is issued twice",
+    ),
+    "e-mail addresses are gone": (
+        "update raw_loyalty.cards set email = null",
+        "failed",
+        "Most cards have an e-mail address",
+    ),
+    "tills are silent for two days": (
+        "delete from raw_pos.basket_lines where sold_at >= date '{day}' - interval 1 day",
+        "failed",
+        "The last sale known on the day is at most one day old",
+    ),
+    "one of ten tills delivered": (
+        "delete from raw_pos.basket_lines where sold_at >= date '{day}' and hash(basket_id, product_id) % 10 > 0",
+        "warned",
+        "The day has about as many till lines as a day of the four weeks before",
+    ),
+    "cents instead of dollars": (
+        "update raw_pos.basket_lines set sales_value = sales_value * 100 where sold_at >= date '{day}'",
+        "failed",
+        "A till line of the day is worth about as much as one of the four weeks before",
+    ),
+    "the catalogue lost a department": (
+        "delete from raw_catalogue.products where department = 'GROCERY'",
+        "failed",
+        "The catalogue knows nearly all products that are sold",
+    ),
+    "tickets run backwards": (
+        "update raw_support.tickets set closed_at = opened_at - interval 1 hour",
+        "failed",
+        "No ticket is closed before it is opened",
+    ),
+    "the web shop is broken": (
+        "update raw_web.events set event = 'error_page'",
+        "warned",
+        "At most a fifth of the events of the last four weeks is an error",
+    ),
+    "a column was renamed": (
+        "alter table raw_app.devices rename column platform to os",
+        "not evaluated",
+        "The contract landing/app/devices.yml can be verified",
+    ),
+    "a table is gone": (
+        "drop table raw_survey.respondents",
+        "not evaluated",
+        "The contract landing/survey/respondents.yml can be verified",
+    ),
+}
+
+
+@pytest.mark.parametrize(("statement", "outcome", "name"), BREAKS.values(), ids=BREAKS.keys())
+def test_shipped_contracts_see_a_broken_world(landed, statement, outcome, name):
+    connection, day = landed
+    connection.begin()
+    try:
+        connection.execute(statement.format(day=day))
+        results = check_landing(landed)
+    finally:
+        connection.rollback()
+    found = {result.name: result for result in results if result.outcome != "passed"}
+    assert found[name].outcome == outcome
+    assert "@" in found[name].owner
+    rows_are_to_blame = found[name].check_type not in ("metric", "row_count", "contract")
+    assert bool(found[name].sample) == rows_are_to_blame

@@ -12,7 +12,10 @@ accounts__accounts as (
         loyalty_card,
         email,
         phone,
-        {{ tagloom.identifier_hash('record', "'accounts.accounts|' || coalesce(web_user_id, '') || '|' || coalesce(loyalty_card, '') || '|' || coalesce(email, '') || '|' || coalesce(phone, '')") }} as record_hash,
+        {{ tagloom.record_hash(
+            'accounts.accounts',
+            ['web_user_id', 'loyalty_card', 'email', 'phone']
+        ) }} as record_hash,
         cast(min(created_at) as timestamp) as first_seen_at,
         cast(max(created_at) as timestamp) as last_seen_at,
         count(*) as records
@@ -28,7 +31,10 @@ app__devices as (
         device_mac,
         email,
         phone,
-        {{ tagloom.identifier_hash('record', "'app.devices|' || coalesce(app_device_id, '') || '|' || coalesce(web_user_id, '') || '|' || coalesce(device_mac, '') || '|' || coalesce(email, '') || '|' || coalesce(phone, '')") }} as record_hash,
+        {{ tagloom.record_hash(
+            'app.devices',
+            ['app_device_id', 'web_user_id', 'device_mac', 'email', 'phone']
+        ) }} as record_hash,
         cast(min(installed_at) as timestamp) as first_seen_at,
         cast(max(installed_at) as timestamp) as last_seen_at,
         count(*) as records
@@ -40,7 +46,10 @@ app__devices as (
 campaigns__targets as (
     select
         card_number,
-        {{ tagloom.identifier_hash('record', "'campaigns.targets|' || coalesce(card_number, '')") }} as record_hash,
+        {{ tagloom.record_hash(
+            'campaigns.targets',
+            ['card_number']
+        ) }} as record_hash,
         cast(null as timestamp) as first_seen_at,
         cast(null as timestamp) as last_seen_at,
         count(*) as records
@@ -51,12 +60,15 @@ campaigns__targets as (
 campaigns__redemptions as (
     select
         card_number,
-        {{ tagloom.identifier_hash('record', "'campaigns.redemptions|' || coalesce(card_number, '')") }} as record_hash,
+        {{ tagloom.record_hash(
+            'campaigns.redemptions',
+            ['card_number']
+        ) }} as record_hash,
         cast(min(redemption_date) as timestamp) as first_seen_at,
         cast(max(redemption_date) as timestamp) as last_seen_at,
         count(*) as records
     from {{ ref('stg_campaigns__redemptions') }}
-    where {{ tagloom.known_by_as_of_date('cast(' ~ tagloom.local_time('redemption_date') ~ ' as date)') }}
+    where {{ tagloom.known_by_as_of_date('redemption_date') }}
     group by card_number
 ),
 
@@ -67,7 +79,10 @@ crm__customers as (
         national_id,
         email,
         phone,
-        {{ tagloom.identifier_hash('record', "'crm.customers|' || coalesce(customer_number, '') || '|' || coalesce(loyalty_card, '') || '|' || coalesce(national_id, '') || '|' || coalesce(email, '') || '|' || coalesce(phone, '')") }} as record_hash,
+        {{ tagloom.record_hash(
+            'crm.customers',
+            ['customer_number', 'loyalty_card', 'national_id', 'email', 'phone']
+        ) }} as record_hash,
         cast(min(created_at) as timestamp) as first_seen_at,
         cast(max(created_at) as timestamp) as last_seen_at,
         count(*) as records
@@ -81,7 +96,10 @@ loyalty__cards as (
         card_number,
         email,
         phone,
-        {{ tagloom.identifier_hash('record', "'loyalty.cards|' || coalesce(card_number, '') || '|' || coalesce(email, '') || '|' || coalesce(phone, '')") }} as record_hash,
+        {{ tagloom.record_hash(
+            'loyalty.cards',
+            ['card_number', 'email', 'phone']
+        ) }} as record_hash,
         cast(min(registered_at) as timestamp) as first_seen_at,
         cast(max(registered_at) as timestamp) as last_seen_at,
         count(*) as records
@@ -93,7 +111,10 @@ loyalty__cards as (
 pos__basket_lines as (
     select
         card_number,
-        {{ tagloom.identifier_hash('record', "'pos.basket_lines|' || coalesce(card_number, '')") }} as record_hash,
+        {{ tagloom.record_hash(
+            'pos.basket_lines',
+            ['card_number']
+        ) }} as record_hash,
         cast(min(sold_at) as timestamp) as first_seen_at,
         cast(max(sold_at) as timestamp) as last_seen_at,
         count(*) as records
@@ -107,7 +128,10 @@ support__tickets as (
         requester_id,
         email,
         phone,
-        {{ tagloom.identifier_hash('record', "'support.tickets|' || coalesce(requester_id, '') || '|' || coalesce(email, '') || '|' || coalesce(phone, '')") }} as record_hash,
+        {{ tagloom.record_hash(
+            'support.tickets',
+            ['requester_id', 'email', 'phone']
+        ) }} as record_hash,
         cast(min(opened_at) as timestamp) as first_seen_at,
         cast(max(opened_at) as timestamp) as last_seen_at,
         count(*) as records
@@ -119,7 +143,10 @@ support__tickets as (
 survey__respondents as (
     select
         card_number,
-        {{ tagloom.identifier_hash('record', "'survey.respondents|' || coalesce(card_number, '')") }} as record_hash,
+        {{ tagloom.record_hash(
+            'survey.respondents',
+            ['card_number']
+        ) }} as record_hash,
         cast(null as timestamp) as first_seen_at,
         cast(null as timestamp) as last_seen_at,
         count(*) as records
@@ -130,7 +157,10 @@ survey__respondents as (
 web__events as (
     select
         web_user_id,
-        {{ tagloom.identifier_hash('record', "'web.events|' || coalesce(web_user_id, '')") }} as record_hash,
+        {{ tagloom.record_hash(
+            'web.events',
+            ['web_user_id']
+        ) }} as record_hash,
         cast(min(occurred_at) as timestamp) as first_seen_at,
         cast(max(occurred_at) as timestamp) as last_seen_at,
         count(*) as records
@@ -143,7 +173,10 @@ wifi__sightings as (
     select
         device_mac,
         login_email,
-        {{ tagloom.identifier_hash('record', "'wifi.sightings|' || coalesce(device_mac, '') || '|' || coalesce(login_email, '')") }} as record_hash,
+        {{ tagloom.record_hash(
+            'wifi.sightings',
+            ['device_mac', 'login_email']
+        ) }} as record_hash,
         cast(min(seen_at) as timestamp) as first_seen_at,
         cast(max(seen_at) as timestamp) as last_seen_at,
         count(*) as records
@@ -484,7 +517,9 @@ observations as (
         identifiers_in_records.record_hash,
         identifiers_in_records.identifier_type,
         identifiers_in_records.identifier_hash,
-        coalesce({{ tagloom.matches('identifiers_in_records.identifier', 'policy.blocked_pattern') }}, false) as is_blocked,
+        coalesce(
+            {{ tagloom.matches('identifiers_in_records.identifier', 'policy.blocked_pattern') }}, false
+        ) as is_blocked,
         identifiers_in_records.first_seen_at,
         identifiers_in_records.last_seen_at,
         identifiers_in_records.records

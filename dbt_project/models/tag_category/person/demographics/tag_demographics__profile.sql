@@ -17,7 +17,7 @@ aged as (
 ),
 
 believable as (
-    -- a birth date that makes the customer younger than a child at the till or older than anybody is a typing error
+    -- younger than any customer or older than anybody: a typing error
     select
         person_id,
         postcode,

@@ -15,7 +15,8 @@ per_person as (
 ),
 
 cycles as (
-    -- a week at least, or two daily shoppers' holidays look like a farewell; 45 days at most, or nobody ever leaves
+    -- a week at least, or a daily shopper's holiday looks like a farewell;
+    -- 45 days at most, or nobody ever leaves
     select
         per_person.*,
         {{ tagloom.days_between('first_order_date', tagloom.as_of_date()) }} as days_since_first,

@@ -1,11 +1,12 @@
 with order_lines as (
-    -- fuel and goods outside the catalogue say nothing about what somebody likes to eat
+    -- fuel, goods outside the catalogue and bookings at the till say nothing about taste
     select *
     from {{ ref('int_order_lines') }}
     where
         person_id is not null
         and is_in_catalogue
         and counts_pieces
+        and department not in ('COUPON', 'MISCELLANEOUS')
         and {{ tagloom.in_last_days('order_date', 365) }}
 ),
 
@@ -70,7 +71,7 @@ ranked_categories as (
             order by sum(sales_amount) desc, max(last_order_date) desc, product_category
         ) as place
     from categories
-    where product_category is not null
+    where product_category is not null and product_category not like 'COUPON%'
     group by person_id, product_category
 ),
 
@@ -78,11 +79,13 @@ tagged as (
     select
         ranked_departments.person_id,
         ranked_departments.department as favourite_department,
-        {{ tagloom.share_index('ranked_departments.sales_amount', 'ranked_departments.person_amount') }}
-            as favourite_department_index,
+        {{ tagloom.share_index(
+            'ranked_departments.sales_amount', 'ranked_departments.person_amount'
+        ) }} as favourite_department_index,
         ranked_categories.product_category as favourite_category,
-        {{ tagloom.share_index('ranked_categories.sales_amount', 'ranked_departments.person_amount') }}
-            as favourite_category_index,
+        {{ tagloom.share_index(
+            'ranked_categories.sales_amount', 'ranked_departments.person_amount'
+        ) }} as favourite_category_index,
         distinctive_departments.department as distinctive_department,
         distinctive_departments.lift as distinctive_department_lift
     from ranked_departments

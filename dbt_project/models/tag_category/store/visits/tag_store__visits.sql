@@ -8,7 +8,8 @@ per_store as (
     select
         store_id,
         {{ tagloom.count_in_last_days('visit_date', 90) }} as wifi_visits_90d,
-        {{ tagloom.count_in_last_days('visit_date', 90, 'reached_checkout') }} as visits_to_checkout,
+        {{ tagloom.count_in_last_days('visit_date', 90, 'reached_checkout') }}
+            as visits_to_checkout,
         {{ tagloom.sum_in_last_days('duration_minutes', 'visit_date', 90) }} as minutes
     from store_visits
     group by store_id

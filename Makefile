@@ -1,0 +1,90 @@
+# Tagloom's commands. `make` alone lists them.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+UV_VERSION := 0.13.9
+PYTHON ?= $(shell for python in python3 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$python && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := PYTHONPATH=plugins $(BIN)/python -m tagloom
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
+	--no-emit-index-url --custom-compile-command "make lock"
+
+.PHONY: help setup setup-dev demo demo-alert test test-fast lint format tags up down status docs lock clean
+
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+setup: $(VENV)/installed .env ## Make the virtual environment and .env (seconds)
+
+setup-dev: $(VENV)/installed-dev .env ## The same with what tests and lint need
+
+$(VENV)/uv-$(UV_VERSION):
+	@test -n "$(PYTHON)" || { echo "Tagloom needs Python 3.11 or 3.12; say which one: make setup PYTHON=/path/to/python3.12"; exit 1; }
+	@echo "Making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+$(VENV)/installed: requirements.txt $(VENV)/uv-$(UV_VERSION)
+	@echo "Installing requirements.txt"
+	@$(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python -r requirements.txt
+	@touch $@
+
+$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
+	@echo "Installing requirements-dev.txt"
+	@$(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python -r requirements.txt -r requirements-dev.txt
+	@touch $@
+
+.env:
+	@sed "s/^TAGLOOM_IDENTITY_KEY=$$/TAGLOOM_IDENTITY_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_hex(32))')/" \
+		.env.example > .env.new && chmod 600 .env.new && mv .env.new .env
+	@echo "Wrote .env with a new identity key; keep a copy of it"
+.env: $(VENV)/installed
+
+demo: setup ## Load a year of real purchases, run the DAGs, show what came out
+	@PYTHONPATH=plugins $(BIN)/python -m sample_data.run
+
+demo-alert: setup ## Break one delivery of the demo on purpose and show the alert mail
+	@PYTHONPATH=plugins $(BIN)/python -m sample_data.alert
+
+test: setup-dev ## Run every test
+	@$(BIN)/python -m pytest
+
+test-fast: setup-dev ## Run the tests that take seconds
+	@$(BIN)/python -m pytest -m "not slow"
+
+lint: setup-dev ## Check style, written files, source declarations and tag definitions
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(RUN) sources check
+	@$(RUN) tags --check
+	@$(BIN)/sqlfluff lint --disable-progress-bar --processes 2 dbt_project/models dbt_project/data-tests
+
+format: setup-dev ## Put Python and SQL into the house style
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+	@$(BIN)/sqlfluff fix --disable-progress-bar --processes 2 dbt_project/models dbt_project/data-tests
+
+tags: setup ## Write what follows from tag twins and source declarations
+	@$(RUN) tags
+
+up: setup ## Start the scheduled service on this machine and print address and password
+	@$(RUN) up
+
+down: setup ## Stop the service
+	@$(RUN) down
+
+status: setup ## Say what of the service is running
+	@$(RUN) status
+
+docs: setup ## Write dbt's documentation as one HTML file
+	@$(RUN) docs
+
+lock: setup-dev ## Work out requirements*.txt anew from requirements*.in
+	@$(COMPILE) requirements.in -o requirements.txt
+	@$(COMPILE) requirements-dev.in -o requirements-dev.txt
+	@cd docker && ../$(COMPILE) requirements.in -o requirements.txt
+
+clean: ## Remove the virtual environment and everything the demo made
+	@rm -rf $(VENV) .tagloom

@@ -1,0 +1,105 @@
+"""The command line: `python -m tagloom <command>`; the Makefile has the everyday ones."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from tagloom.environment import airflow_environment, load_environment_file
+from tagloom.settings import PROJECT, Settings, SettingsError, load_settings
+from tagloom.sources import SourceError, load_sources
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 1 with a sentence on stderr when something is wrong."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        load_environment_file(PROJECT / ".env")
+        settings = load_settings()
+        return options.function(settings, options) or 0
+    except _known_errors() as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _known_errors() -> tuple[type[Exception], ...]:
+    from tagloom.service import ServiceError
+    from tagloom.tags import TagError
+
+    return (SettingsError, SourceError, TagError, ServiceError, FileNotFoundError)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tagloom", description="Tagloom, a customer tag warehouse")
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    sources = commands.add_parser("sources", help="check the source declarations")
+    sources.add_argument("action", choices=["check"])
+    sources.set_defaults(function=_check_sources)
+
+    tags = commands.add_parser("tags", help="write what follows from tag twins and source declarations")
+    tags.add_argument("--check", action="store_true", help="write nothing; fail when a written file is stale")
+    tags.set_defaults(function=_write_tags)
+
+    for name, help_text in (
+        ("up", "start the scheduled service"),
+        ("down", "stop the scheduled service"),
+        ("status", "say what of the service is running"),
+    ):
+        commands.add_parser(name, help=help_text).set_defaults(function=_service_command(name))
+
+    docs = commands.add_parser("docs", help="write dbt's documentation as one HTML file")
+    docs.set_defaults(function=_write_docs)
+    return parser
+
+
+def _check_sources(settings: Settings, options: argparse.Namespace) -> None:
+    sources = load_sources(settings.sources)
+    tables = sum(len(source.tables) for source in sources)
+    print(f"{len(sources)} source declarations with {tables} tables are in order")
+
+
+def _write_tags(settings: Settings, options: argparse.Namespace) -> int:
+    from tagloom.written import stale_files, write_files
+
+    if options.check:
+        stale = stale_files(settings)
+        for problem in stale:
+            print(problem, file=sys.stderr)
+        return 1 if stale else 0
+    changed = write_files(settings)
+    for path in changed:
+        print(f"wrote {path}")
+    if not changed:
+        print("every written file is up to date")
+    return 0
+
+
+def _service_command(name: str):
+    def run(settings: Settings, options: argparse.Namespace) -> None:
+        from tagloom import service
+
+        getattr(service, name)(settings)
+
+    return run
+
+
+def _write_docs(settings: Settings, options: argparse.Namespace) -> None:
+    from datetime import date
+
+    from tagloom.publish import current_version
+    from tagloom.transform import write_documentation
+
+    version = current_version(settings)
+    if version is None:
+        raise FileNotFoundError("Nothing is built yet; run `make demo` or build_tags first.")
+    settings.make_folders()
+    os.environ.update(airflow_environment(settings))
+    print(write_documentation(settings, date.fromisoformat(version.as_of_date)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

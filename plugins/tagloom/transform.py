@@ -1,0 +1,154 @@
+"""Runs dbt in this process, one layer at a time, and reports what became of every model, seed and test."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+
+from tagloom.settings import PROJECT, Settings
+from tagloom.warehouse import open_warehouse
+
+LAYERS = ("staging", "identity_mapping", "intermediate", "tag_category", "tag_integration", "serving")
+"""The layers in the order they are built; each is a folder under dbt_project/models and a schema of the warehouse."""
+
+log = logging.getLogger(__name__)
+
+
+class TransformError(RuntimeError):
+    """Models or data tests failed; the message names each with its file and reason."""
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """What became of one dbt node."""
+
+    name: str
+    kind: str
+    """model, seed, test ..."""
+    status: str
+    """success, pass, warn, error, fail, skipped ..."""
+    seconds: float
+    rows: int | None = None
+    """Rows of the table that was built; None for views and tests."""
+    message: str = ""
+
+    def as_dict(self) -> dict:
+        """Plain values, for XCom and asset extras."""
+        return asdict(self)
+
+
+def build_layer(settings: Settings, layer: str, as_of_date: date) -> list[NodeResult]:
+    """Build the models of a layer, and the seeds before the first, with their data tests.
+
+    Unit tests are left to `make test`: they test the SQL, which a scheduled run does not change.
+
+    Raises TransformError when a model or a data test fails; tables built before it stay, the published version too.
+    """
+    selection = [f"path:models/{layer}"]
+    if layer == LAYERS[0]:
+        selection.append("path:seeds")
+    arguments = ["build", "--select", *selection, "--exclude-resource-type", "unit_test"]
+    return run_dbt(settings, arguments, as_of_date)
+
+
+def run_dbt(settings: Settings, arguments: list[str], as_of_date: date) -> list[NodeResult]:
+    """Run one dbt command and let go of the warehouse afterwards.
+
+    Raises TransformError when dbt reports an error or a failed test.
+    """
+    from dbt.cli.main import dbtRunner
+
+    variables = json.dumps({"as_of_date": as_of_date.isoformat()})
+    with _dbt_environment(settings), _released_warehouse():
+        outcome = dbtRunner().invoke([*arguments, "--vars", variables, "--quiet", "--no-use-colors"])
+    if outcome.exception:
+        raise TransformError(f"dbt {arguments[0]} could not start: {outcome.exception}") from outcome.exception
+    results = list(getattr(outcome.result, "results", []))
+    rows = _rows_per_table(settings) if arguments[0] == "build" else {}
+    nodes = [_node_result(result, rows) for result in results]
+    for node in nodes:
+        log.info("%-8s %-60s %10s rows %7.2f s", node.status, node.name, _shown(node.rows), node.seconds)
+    failed = [result for result in results if result.status in ("error", "fail", "runtime error")]
+    if failed:
+        raise TransformError("\n".join(_sentence(result) for result in failed))
+    return nodes
+
+
+def write_documentation(settings: Settings, as_of_date: date) -> Path:
+    """Write dbt's documentation as one static HTML file and return its path."""
+    run_dbt(settings, ["docs", "generate", "--static"], as_of_date)
+    return settings.dbt_target / "static_index.html"
+
+
+@contextmanager
+def _dbt_environment(settings: Settings) -> Iterator[None]:
+    wanted = {
+        "TAGLOOM_WAREHOUSE": str(settings.warehouse),
+        "TAGLOOM_MEMORY_LIMIT": settings.memory_limit,
+        "TAGLOOM_TIME_ZONE": settings.time_zone,
+        "DBT_PROJECT_DIR": str(PROJECT / "dbt_project"),
+        "DBT_PROFILES_DIR": str(PROJECT / "dbt_project"),
+        "DBT_TARGET_PATH": str(settings.dbt_target),
+        "DBT_LOG_PATH": str(settings.dbt_logs),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    }
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _released_warehouse() -> Iterator[None]:
+    """Close dbt-duckdb's connection at the end: it keeps the file open as long as its process lives."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+    try:
+        yield
+    finally:
+        environment, DuckDBConnectionManager._ENV = DuckDBConnectionManager._ENV, None
+        if environment is not None:
+            environment.close()
+
+
+def _rows_per_table(settings: Settings) -> dict[tuple[str, str], int]:
+    with open_warehouse(settings) as connection:
+        tables = connection.execute("select schema_name, table_name, estimated_size from duckdb_tables()").fetchall()
+    return {(schema, name): rows for schema, name, rows in tables}
+
+
+def _node_result(result: object, rows: dict[tuple[str, str], int]) -> NodeResult:
+    node = result.node
+    is_table = node.resource_type in ("model", "seed")
+    return NodeResult(
+        name=node.name,
+        kind=str(node.resource_type),
+        status=str(result.status),
+        seconds=round(result.execution_time, 3),
+        rows=rows.get((node.schema, getattr(node, "alias", node.name))) if is_table else None,
+        message="" if str(result.status) in ("success", "pass") else str(result.message or ""),
+    )
+
+
+def _sentence(result: object) -> str:
+    node = result.node
+    reason = " ".join(str(result.message or "no reason given").split())
+    if node.resource_type == "test":
+        return f"{node.original_file_path}: the data test {node.name} failed: {reason}"
+    return f"{node.original_file_path}: the {node.resource_type} {node.name} could not be built: {reason}"
+
+
+def _shown(rows: int | None) -> str:
+    return "" if rows is None else f"{rows:,}"

@@ -1,0 +1,57 @@
+"""Keeps the files that are written from declarations in step with them: `make tags` writes, `make lint` compares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tagloom.integration import FOLDER, integration_files
+from tagloom.observations import source_files
+from tagloom.settings import PROJECT, Settings
+from tagloom.sources import load_sources
+from tagloom.tags import load_tags
+
+DBT_PROJECT = PROJECT / "dbt_project"
+
+
+def written_files(settings: Settings, project: Path = DBT_PROJECT) -> dict[Path, str]:
+    """Path below the dbt project -> content, for all that follows from source declarations and tag twins.
+
+    Raises SourceError or TagError, which name every problem.
+    """
+    return source_files(load_sources(settings.sources)) | integration_files(
+        load_tags(project / "models" / "tag_category")
+    )
+
+
+def write_files(settings: Settings, project: Path = DBT_PROJECT) -> list[Path]:
+    """Write what has changed, remove what nothing stands behind any more, and return the paths that were touched."""
+    wanted = written_files(settings, project)
+    touched = []
+    for path, content in wanted.items():
+        file = project / path
+        if not file.exists() or file.read_text(encoding="utf-8") != content:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(content, encoding="utf-8")
+            touched.append(path)
+    for path in _orphans(wanted, project):
+        (project / path).unlink()
+        touched.append(path)
+    return sorted(touched)
+
+
+def stale_files(settings: Settings, project: Path = DBT_PROJECT) -> list[str]:
+    """One sentence per written file that is missing, differs, or has nothing behind it any more."""
+    wanted = written_files(settings, project)
+    problems = [
+        f"{path}: is stale; run `make tags` and commit what it writes"
+        for path, content in wanted.items()
+        if not (project / path).exists() or (project / path).read_text(encoding="utf-8") != content
+    ]
+    problems += [f"{path}: nothing stands behind it any more; run `make tags`" for path in _orphans(wanted, project)]
+    return sorted(problems)
+
+
+def _orphans(wanted: dict[Path, str], project: Path) -> list[Path]:
+    """Files of earlier writes: all of tag_integration is written, and every _<source>__sources.yml of staging."""
+    candidates = [*(project / FOLDER).rglob("*.*"), *(project / "models" / "staging").glob("*/_*__sources.yml")]
+    return [path.relative_to(project) for path in candidates if path.relative_to(project) not in wanted]
