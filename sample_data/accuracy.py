@@ -68,7 +68,8 @@ def measure_accuracy(connection: duckdb.DuckDBPyConnection, truth: Path) -> Accu
         found as (select sum(n * (n - 1) / 2) as pairs from (select count(*) as n from records group by person_id)),
         really as (select sum(n * (n - 1) / 2) as pairs from (select count(*) as n from records group by true_person)),
         agreed as (
-            select sum(n * (n - 1) / 2) as pairs from (select count(*) as n from records group by person_id, true_person)
+            select sum(n * (n - 1) / 2) as pairs
+            from (select count(*) as n from records group by person_id, true_person)
         )
         select (select count(*) from records), found.pairs, really.pairs, agreed.pairs from found, really, agreed
         """,

@@ -48,7 +48,8 @@ def components_with_unique(nodes: Keys, unique_kind: Keys, left: Keys, right: Ke
         nodes: ascending distinct keys, shape (n,).
         unique_kind: 0 for nodes that a person may have many of, else the number of their kind, shape (n,).
         left, right: ends of the edges, shape (m,).
-        strength: higher is tried first, shape (m,). Equal strengths are tried in the order of their keys.
+        strength: higher is tried first, shape (m,). Equal strengths are tried in the order of their keys, the lower end
+            first, so that neither the order nor the direction of the edges matters.
 
     Returns:
         smallest node of each node's component, shape (n,).
@@ -75,7 +76,7 @@ def _solve_again(nodes: Keys, unique_kind: Keys, left: Keys, right: Keys, streng
             node = parent[node]
         return node
 
-    for index in np.lexsort((right, left, -strength)):
+    for index in np.lexsort((np.maximum(left, right), np.minimum(left, right), -strength)):
         lower, higher = sorted((root(int(left[index])), root(int(right[index]))))
         if lower != higher and kinds[lower].isdisjoint(kinds[higher]):
             parent[higher] = lower

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from tagloom.tags import Tag, TagModel
+from tagloom.tags import Tag, TagError, TagModel
 
 FOLDER = Path("models/tag_integration")
 CATALOGUE_SEED = Path("seeds/tag_definitions.csv")
@@ -45,12 +45,18 @@ CATALOGUE_COLUMNS = {
 
 
 def integration_files(models: list[TagModel]) -> dict[Path, str]:
-    """Path below dbt_project -> content, for every file that follows from the tag twins."""
+    """Path below dbt_project -> content, for every file that follows from the tag twins.
+
+    Raises TagError when no tag is published.
+    """
     files: dict[Path, str] = {CATALOGUE_SEED: _catalogue_seed(models)}
-    for object_name, group in groupby(models, key=lambda model: model.object):
-        files |= _object_files(object_name, [model for model in group if _published(model)])
+    published = [model for model in models if _published(model)]
+    if not published:
+        raise TagError("models/tag_category: no tag has the status published; there is nothing to put side by side")
+    for object_name, group in groupby(published, key=lambda model: model.object):
+        files |= _object_files(object_name, list(group))
     files |= _catalogue_files()
-    files |= _statistics_files(models)
+    files |= _statistics_files(published)
     return files
 
 

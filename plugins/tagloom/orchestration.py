@@ -301,7 +301,7 @@ def mail_failure(context: Context) -> None:
         as_of_date=_day_of(context),
         dag_id=instance.dag_id,
         task_id=instance.task_id,
-        title=f"{instance.dag_id}, {instance.task_id}",
+        title=_title(instance.dag_id, instance.task_id, bool(results)),
         results=results,
         consequence=_consequence(instance.dag_id),
         exception="" if results else str(exception),
@@ -316,6 +316,13 @@ def mail_failure(context: Context) -> None:
     for message in alert_messages(alert, settings.alert_recipients, server.sender if server else "tagloom@localhost"):
         queue(message, settings.mails)
     _send_waiting_mails(settings)
+
+
+def _title(dag_id: str, task_id: str, is_about_checks: bool) -> str:
+    if dag_id.startswith("ingest_"):
+        return f"landing of {dag_id.removeprefix('ingest_')}"
+    layer = "landing" if task_id == "landing" else task_id.replace("_", " ")
+    return f"checks of {layer}" if is_about_checks else f"building {layer}"
 
 
 def _consequence(dag_id: str) -> str:
@@ -333,11 +340,13 @@ def _day_of(context: Context) -> date:
 
 
 def _send_waiting_mails(settings: Settings) -> None:
+    outbox = settings.mails / "outbox"
+    waiting = len(list(outbox.glob("*.eml")))
+    if not waiting:
+        return
     server = _mail_server(settings)
     if server is None:
-        waiting = len(list((settings.mails / "outbox").glob("*.eml")))
-        if waiting:
-            log.warning("%s mails wait in %s: set TAGLOOM_SMTP_URL", waiting, settings.mails / "outbox")
+        log.warning("%s mails wait in %s until there is a mail server: set TAGLOOM_SMTP_URL", waiting, outbox)
         return
     outcome: FlushResult = flush(server, settings.mails)
     for problem in outcome.problems:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -102,13 +103,19 @@ def open_current(settings: Settings) -> duckdb.DuckDBPyConnection:
 
 
 def table_hash(connection: duckdb.DuckDBPyConnection, schema: str, name: str) -> str:
-    """Hash of a table's rows, whatever their order. Columns that say when something ran (_landed_at) do not count."""
+    """Hash of a table's columns and rows, whatever the order of the rows.
+
+    Columns that say when something ran (_landed_at, logged_at) do not count.
+    """
     columns = connection.execute(
-        "select column_name from duckdb_columns() where database_name = current_database() and schema_name = ? "
-        "and table_name = ? and column_name not in ('_landed_at', 'logged_at') order by column_index",
+        "select column_name, data_type from duckdb_columns() where database_name = current_database() "
+        "and schema_name = ? and table_name = ? and column_name not in ('_landed_at', 'logged_at') "
+        "order by column_index",
         [schema, name],
     ).fetchall()
-    listed = ", ".join(f'"{column}"' for (column,) in columns)
+    listed = ", ".join(f'"{column}"' for column, _ in columns)
+    # A renamed or retyped column is new content too: readers that have the old version open must not mix the two up.
+    declared = hashlib.sha256(str(columns).encode()).hexdigest()[:16]
     # Sums of two halves of a row's md5: order does not matter, and two equal rows do not cancel each other out.
     row = f"md5(row({listed})::varchar)"
     halves = [f"sum(('0x' || substr({row}, {start}, 15))::bigint::hugeint)" for start in (1, 17)]
@@ -118,7 +125,7 @@ def table_hash(connection: duckdb.DuckDBPyConnection, schema: str, name: str) ->
         from {schema}."{name}"
         """
     ).fetchall()[0]
-    return f"{first}-{second}-{rows}"
+    return f"{declared}-{first}-{second}-{rows}"
 
 
 def _tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str | None]]:
@@ -141,6 +148,11 @@ def _tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str |
 
 
 def _point_to(settings: Settings, version: Version) -> None:
+    replaced = current_version(settings)
+    if replaced is not None and replaced.file != version.file:
+        # The days out of use are counted from this moment, not from the day it was published.
+        with suppress(FileNotFoundError):
+            os.utime(settings.published / replaced.file)
     pointer = settings.published / POINTER
     draft = pointer.with_suffix(f".{os.getpid()}")
     with draft.open("w", encoding="utf-8") as file:

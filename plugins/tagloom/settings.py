@@ -113,7 +113,7 @@ def _whole_number(name: str, default: int) -> int:
     text = os.environ.get(name, "")
     if not text:
         return default
-    if not text.isdigit() or int(text) == 0:
+    if not text.isdecimal() or int(text) == 0:
         raise SettingsError(f"{name} must be a whole number above 0, not {text!r}.")
     return int(text)
 

@@ -123,6 +123,14 @@ class Source(_Strict):
     """Share of bad rows in one delivery above which the run stops instead of going on without them."""
     tables: list[Table] = Field(min_length=1)
 
+    @model_validator(mode="after")
+    def _tables_differ(self) -> Source:
+        names = [table.name for table in self.tables]
+        doubled = {name for name in names if names.count(name) > 1}
+        if doubled:
+            raise ValueError(f"tables are declared twice: {', '.join(sorted(doubled))}")
+        return self
+
     @property
     def raw_schema(self) -> str:
         """Schema of the warehouse that its tables land in."""
@@ -140,8 +148,8 @@ def load_source(path: Path) -> Source:
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise SourceError(f"{path.name}: not readable as YAML: {error}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SourceError(f"{path.name}: not readable as YAML: {' '.join(str(error).split())}") from error
     try:
         source = Source.model_validate(content)
     except ValidationError as error:

@@ -54,7 +54,9 @@ def build_layer(settings: Settings, layer: str, as_of_date: date) -> list[NodeRe
     if layer == LAYERS[0]:
         selection.append("path:seeds")
     arguments = ["build", "--select", *selection, "--exclude-resource-type", "unit_test"]
-    return run_dbt(settings, arguments, as_of_date)
+    nodes = run_dbt(settings, arguments, as_of_date)
+    _drop_orphans(settings, layer)
+    return nodes
 
 
 def run_dbt(settings: Settings, arguments: list[str], as_of_date: date) -> list[NodeResult]:
@@ -121,6 +123,23 @@ def _released_warehouse() -> Iterator[None]:
         environment, DuckDBConnectionManager._ENV = DuckDBConnectionManager._ENV, None
         if environment is not None:
             environment.close()
+
+
+def _drop_orphans(settings: Settings, layer: str) -> None:
+    """Drop what no model of the layer stands behind any more, so that a deleted tag's values are really gone."""
+    manifest = json.loads((settings.dbt_target / "manifest.json").read_text(encoding="utf-8"))
+    known = [node["alias"] for node in manifest["nodes"].values() if node.get("schema") == layer]
+    with open_warehouse(settings) as connection:
+        orphans = connection.execute(
+            """
+            select table_name, table_type from information_schema.tables
+            where table_schema = $layer and not list_contains($known, table_name)
+            """,
+            {"layer": layer, "known": known},
+        ).fetchall()
+        for name, table_type in orphans:
+            connection.execute(f'drop {"view" if table_type == "VIEW" else "table"} {layer}."{name}" cascade')
+            log.info("dropped %s.%s: no model stands behind it any more", layer, name)
 
 
 def _rows_per_table(settings: Settings) -> dict[tuple[str, str], int]:

@@ -1,5 +1,6 @@
 {% macro spend_trend(recent, previous) -%}
-    {#- Two equally long periods side by side: a quarter more is rising, a quarter less is falling. Null: nothing in either. -#}
+    {#- Two equally long periods side by side: a quarter more is rising, a quarter less is falling.
+        Null when there was nothing in either. -#}
     case
         when {{ recent }} > 0 and {{ previous }} = 0 then 'started'
         when {{ recent }} = 0 and {{ previous }} > 0 then 'stopped'

@@ -7,7 +7,7 @@ with web_sessions as (
 sessions_with_next_purchase as (
     -- a person's accounts together: a cart of one account may be bought with another
     select
-        web_sessions.*,
+        *,
         min(case when has_purchase then started_at end) over (
             partition by person_id
             order by started_at, web_session_id

@@ -23,7 +23,7 @@ platforms as (
         person_id,
         platform,
         row_number() over (
-            partition by person_id order by count(*) desc, max(started_at) desc, platform
+            partition by person_id order by count(*) desc, max(started_at) desc, platform asc
         ) as place
     from web_sessions
     where platform is not null
@@ -35,7 +35,7 @@ channels as (
         person_id,
         channel,
         row_number() over (
-            partition by person_id order by count(*) desc, max(started_at) desc, channel
+            partition by person_id order by count(*) desc, max(started_at) desc, channel asc
         ) as place
     from web_sessions
     where channel is not null

@@ -25,7 +25,8 @@ platforms as (
         person_id,
         platform,
         row_number() over (
-            partition by person_id order by last_active_date desc, installed_date desc, platform
+            partition by person_id
+            order by last_active_date desc nulls last, installed_date desc, platform asc
         ) as place
     from app_installations
 ),

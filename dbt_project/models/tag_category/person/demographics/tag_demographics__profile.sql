@@ -8,10 +8,10 @@ survey_answers as (
 
 aged as (
     select
-        persons.*,
-        {{ tagloom.full_years_between('persons.birth_date', tagloom.as_of_date()) }} as age,
+        *,
+        {{ tagloom.full_years_between('birth_date', tagloom.as_of_date()) }} as age,
         cast({{ tagloom.local_time(
-            'least(persons.loyalty_registered_at, persons.account_created_at)'
+            'least(loyalty_registered_at, account_created_at)'
         ) }} as date) as joined_date
     from persons
 ),
@@ -30,7 +30,7 @@ believable as (
 
 counted as (
     select
-        believable.*,
+        *,
         left(postcode, 2) as area,
         count(*) over (partition by upper(state)) as persons_in_state,
         count(*) over (partition by left(postcode, 2)) as persons_in_area

@@ -25,7 +25,7 @@ weekdays as (
         person_id,
         iso_weekday,
         row_number() over (
-            partition by person_id order by count(*) desc, max(ordered_at) desc, iso_weekday
+            partition by person_id order by count(*) desc, max(ordered_at) desc, iso_weekday asc
         ) as place
     from orders
     group by person_id, iso_weekday
@@ -36,7 +36,7 @@ parts_of_day as (
         person_id,
         part_of_day,
         row_number() over (
-            partition by person_id order by count(*) desc, max(ordered_at) desc, part_of_day
+            partition by person_id order by count(*) desc, max(ordered_at) desc, part_of_day asc
         ) as place
     from orders
     group by person_id, part_of_day

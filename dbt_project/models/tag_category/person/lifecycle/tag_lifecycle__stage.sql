@@ -18,7 +18,7 @@ cycles as (
     -- a week at least, or a daily shopper's holiday looks like a farewell;
     -- 45 days at most, or nobody ever leaves
     select
-        per_person.*,
+        *,
         {{ tagloom.days_between('first_order_date', tagloom.as_of_date()) }} as days_since_first,
         {{ tagloom.days_between('last_order_date', tagloom.as_of_date()) }} as days_since_last,
         case

@@ -36,14 +36,14 @@ departments as (
 
 ranked_departments as (
     select
-        departments.*,
+        *,
         {{ tagloom.ratio(
             'cast(sales_amount as double) * cast(total_amount as double)',
             'cast(person_amount as double) * cast(department_amount as double)',
             1
         ) }} as lift,
         row_number() over (
-            partition by person_id order by sales_amount desc, last_order_date desc, department
+            partition by person_id order by sales_amount desc, last_order_date desc, department asc
         ) as place
     from departments
 ),
@@ -55,7 +55,7 @@ distinctive_departments as (
         department,
         lift,
         row_number() over (
-            partition by person_id order by lift desc, sales_amount desc, department
+            partition by person_id order by lift desc, sales_amount desc, department asc
         ) as place
     from ranked_departments
     where lift >= 1.5 and sales_amount >= person_amount * 0.05
@@ -68,7 +68,7 @@ ranked_categories as (
         sum(sales_amount) as sales_amount,
         row_number() over (
             partition by person_id
-            order by sum(sales_amount) desc, max(last_order_date) desc, product_category
+            order by sum(sales_amount) desc, max(last_order_date) desc, product_category asc
         ) as place
     from categories
     where product_category is not null and product_category not like 'COUPON%'

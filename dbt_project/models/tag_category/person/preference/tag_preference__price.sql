@@ -22,7 +22,7 @@ per_person as (
 
 shares as (
     select
-        per_person.*,
+        *,
         {{ tagloom.share_index('private_label_amount', 'goods_amount') }} as private_label_index,
         {{ tagloom.share_index('discounted_amount', 'sales_amount') }} as discount_index
     from per_person

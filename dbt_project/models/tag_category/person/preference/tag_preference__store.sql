@@ -25,7 +25,7 @@ ranked as (
         sum(orders) over (partition by person_id) as orders_in_all,
         count(*) over (partition by person_id) as stores,
         row_number() over (
-            partition by person_id order by orders desc, last_ordered_at desc, store_id
+            partition by person_id order by orders desc, last_ordered_at desc, store_id asc
         ) as place
     from stores
 ),

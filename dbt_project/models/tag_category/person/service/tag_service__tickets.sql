@@ -6,7 +6,7 @@ with tickets as (
 
 placed as (
     select
-        tickets.*,
+        *,
         case
             when satisfaction is not null
                 then row_number() over (
@@ -36,7 +36,7 @@ topics as (
         person_id,
         topic,
         row_number() over (
-            partition by person_id order by count(*) desc, max(opened_at) desc, topic
+            partition by person_id order by count(*) desc, max(opened_at) desc, topic asc
         ) as place
     from tickets
     where topic is not null

@@ -36,7 +36,7 @@ ranked as (
         store_id,
         department,
         row_number() over (
-            partition by store_id order by shelf_amount desc, department
+            partition by store_id order by shelf_amount desc, department asc
         ) as place
     from departments
     where shelf_amount > 0

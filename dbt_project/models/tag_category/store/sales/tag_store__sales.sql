@@ -36,7 +36,7 @@ ranked_weekdays as (
         store_id,
         iso_weekday,
         row_number() over (
-            partition by store_id order by sales_amount desc, last_order_date desc, iso_weekday
+            partition by store_id order by sales_amount desc, last_order_date desc, iso_weekday asc
         ) as place
     from weekdays
 ),
