@@ -54,7 +54,8 @@ def sample_query(contract: Contract, declared: DeclaredCheck, variables: dict[st
 def _rows(contract: Contract, declared: DeclaredCheck, condition: str) -> str:
     columns = ", ".join(_quote(name) for name in _key(declared)) or "*"
     where = " and ".join([condition, *_filters(contract, declared)])
-    return f"select {columns} from {contract.table} as checked where {where} order by all limit {SAMPLE_ROWS}"
+    # Distinct: five lines of one basket would show one card five times.
+    return f"select distinct {columns} from {contract.table} as checked where {where} order by all limit {SAMPLE_ROWS}"
 
 
 def _duplicates(contract: Contract, declared: DeclaredCheck) -> str:
