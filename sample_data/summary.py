@@ -98,24 +98,31 @@ def _print_segments(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _print_checks(connection: duckdb.DuckDBPyConnection) -> None:
+    # A layer that was not built again was not checked again: each layer's last results count.
+    connection.execute(
+        """
+        create or replace temp view last_results as
+        select *
+        from operations.check_results
+        where (layer, run_id) in (
+            select layer, last(run_id order by rowid) from operations.check_results group by layer
+        )
+        """
+    )
     rows = connection.execute(
         """
-        with last_run as (select run_id from operations.check_results order by rowid desc limit 1)
         select layer, count(*) filter (outcome = 'passed'), count(*) filter (outcome = 'warned'),
             count(*) filter (outcome in ('failed', 'not evaluated')), round(sum(milliseconds) / 1000, 2)
-        from operations.check_results
-        where run_id = (select run_id from last_run)
-        group by layer order by min(rowid)
+        from last_results
+        group by layer
+        order by list_position(
+            ['landing', 'staging', 'identity_mapping', 'intermediate', 'tag_category', 'tag_integration'], layer
+        ) nulls last
         """
     ).fetchall()
     _print_table("Checks", ("layer", "passed", "warned", "failed", "seconds"), rows)
     warned = connection.execute(
-        """
-        select table_name, check_name, measured, threshold from operations.check_results
-        where outcome = 'warned'
-            and run_id = (select run_id from operations.check_results order by rowid desc limit 1)
-        order by all
-        """
+        "select table_name, check_name, measured, threshold from last_results where outcome = 'warned' order by all"
     ).fetchall()
     for table, name, measured, threshold in warned:
         print(f"  warned: {table}: {name} (measured {measured:g}, {threshold})")

@@ -6,14 +6,17 @@ from pathlib import Path
 
 import yaml
 
-from tagloom.sources import Source, Table
+from tagloom.sources import Source, SourceError, Table
 
 WRITTEN_SQL = "-- Written by `make tags` from sources/*.yml; change those, not this file.\n"
 WRITTEN_YAML = "# Written by `make tags` from sources/*.yml; change those, not this file.\n"
 
 
 def source_files(sources: list[Source]) -> dict[Path, str]:
-    """Path below dbt_project -> content, for every file that follows from the source declarations."""
+    """Path below dbt_project -> content, for every file that follows from the source declarations.
+
+    Raises SourceError when no source says whom its rows identify.
+    """
     files = {
         Path("models/staging") / source.name / f"_{source.name}__sources.yml": _dbt_source(source) for source in sources
     }
@@ -61,7 +64,7 @@ def _dbt_source(source: Source) -> str:
 def _observations_sql(sources: list[Source]) -> str:
     tables = [(source, table) for source in sources for table in source.tables if table.identifiers]
     if not tables:
-        raise ValueError("no source declares identifiers; at least one table must say whom its rows identify")
+        raise SourceError("no source declares identifiers; at least one table must say whom its rows identify")
     parts = [f"{WRITTEN_SQL}with {_policy_cte()}"]
     parts += [_records_cte(source, table) for source, table in tables]
     selects = [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -15,7 +14,6 @@ from airflow.sdk import (
     BaseHook,
     Context,
     CronDataIntervalTimetable,
-    Metadata,
     Param,
     chain,
     get_current_context,
@@ -23,6 +21,7 @@ from airflow.sdk import (
 )
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from tagloom import layer_state
 from tagloom.alerts import Alert, alert_messages
 from tagloom.landing import NOTHING, land_source
 from tagloom.lineage import dependents, load_manifest
@@ -32,7 +31,7 @@ from tagloom.quality import CheckResult, check_layer, record_results
 from tagloom.readers import DeliveryError
 from tagloom.settings import PROJECT, Settings, load_settings
 from tagloom.sources import Source, load_source, load_sources
-from tagloom.transform import LAYERS, TransformError, build_layer, write_documentation
+from tagloom.transform import DOCUMENTATION, LAYERS, TransformError, build_layer, write_documentation
 from tagloom.warehouse import open_warehouse
 
 POOL = "warehouse"
@@ -86,7 +85,7 @@ def ingest_dag(source: Source, documentation: str) -> DAG:
     ) as dag:
 
         @task(task_id="land", pool=POOL, outlets=[raw_asset(source.name)])
-        def land(source_name: str) -> Iterable:
+        def land(source_name: str) -> dict:
             settings = load_settings()
             declaration = load_source(settings.sources / f"{source_name}.yml")
             context = get_current_context()
@@ -110,10 +109,13 @@ def ingest_dag(source: Source, documentation: str) -> DAG:
                 )
             if all(landing.status == NOTHING for landing in landings):
                 raise AirflowSkipException(f"{source_name}: nothing was delivered for {first_day} to {end_day}")
-            days = {"first_day": first_day.isoformat(), "end_day": end_day.isoformat()}
-            yield Metadata(
-                raw_asset(source_name), extra={**days, "tables": [landing.as_dict() for landing in landings]}
-            )
+            summary = {
+                "first_day": first_day.isoformat(),
+                "end_day": end_day.isoformat(),
+                "tables": [landing.as_dict() for landing in landings],
+            }
+            context["outlet_events"][raw_asset(source_name)].extra = summary
+            return summary
 
         land(source.name)
     return dag
@@ -136,7 +138,8 @@ def build_tags_dag(sources: list[Source], documentation: str) -> DAG:
                 type=["null", "string"],
                 pattern=DAY,
                 description="Last day to know of; empty: the last complete one",
-            )
+            ),
+            "rebuild": Param(False, type="boolean", description="Build layers again although nothing has changed"),
         },
         default_args=_default_arguments(),
         tags=["build"],
@@ -162,17 +165,21 @@ def _check_landing() -> str:
 
 
 @task(pool=POOL)
-def _build_and_check(layer: str, as_of_date: str) -> Iterable:
-    """Build one layer with dbt in this process and check it with Soda."""
+def _build_and_check(layer: str, as_of_date: str) -> dict:
+    """Build one layer with dbt in this process and check it with Soda, unless it is built from the same inputs."""
     settings = load_settings()
     day = date.fromisoformat(as_of_date)
+    fingerprint = _begin(settings, layer, day)
+    if fingerprint is None:
+        log.info("%s: unchanged", layer)
+        return {"as_of_date": as_of_date, "unchanged": True}
     started = time.monotonic()
     try:
         nodes = build_layer(settings, layer, day)
     except TransformError as error:
         raise AirflowFailException(str(error)) from error
     built = time.monotonic()
-    results = _check(settings, layer, day, get_current_context()["run_id"])
+    results = _check(settings, layer, day, get_current_context()["run_id"], fingerprint)
     models = {
         node.name: {"status": node.status, "rows": node.rows, "seconds": node.seconds}
         for node in nodes
@@ -197,7 +204,8 @@ def _build_and_check(layer: str, as_of_date: str) -> Iterable:
         len(results),
         summary["check_seconds"],
     )
-    yield Metadata(layer_asset(layer), extra=summary)
+    get_current_context()["outlet_events"][layer_asset(layer)].extra = summary
+    return summary
 
 
 @task(task_id="publish", pool=POOL)
@@ -213,13 +221,37 @@ def _publish(as_of_date: str) -> dict:
 @task(task_id="document", pool=POOL)
 def _document(as_of_date: str) -> str:
     """Write dbt's documentation of every model and column as one HTML file."""
-    return str(write_documentation(load_settings(), date.fromisoformat(as_of_date)))
+    settings = load_settings()
+    day = date.fromisoformat(as_of_date)
+    fingerprint = _begin(settings, "document", day)
+    if fingerprint is not None:
+        write_documentation(settings, day)
+        with open_warehouse(settings) as connection:
+            layer_state.finish(connection, "document", fingerprint, day)
+        log.info("documentation written")
+    return str(settings.dbt_target / DOCUMENTATION)
 
 
-def _check(settings: Settings, layer: str, as_of_date: date, run_id: str) -> list[CheckResult]:
+def _begin(settings: Settings, step: str, as_of_date: date) -> str | None:
+    """Fingerprint of the inputs of a step that is to be done now, None when it was done from the same ones."""
+    with open_warehouse(settings) as connection:
+        fingerprint = layer_state.inputs_fingerprint(connection, settings, as_of_date)
+        rebuild = get_current_context()["params"]["rebuild"]
+        if not rebuild and layer_state.is_current(connection, step, fingerprint):
+            return None
+        layer_state.begin(connection, step)
+    return fingerprint
+
+
+def _check(
+    settings: Settings, layer: str, as_of_date: date, run_id: str, fingerprint: str | None = None
+) -> list[CheckResult]:
+    """Check a layer; when it passes and `fingerprint` is given, remember what it was built from."""
     with open_warehouse(settings) as connection:
         results = check_layer(connection, CONTRACTS, layer, run_id, as_of_date)
         record_results(connection, results)
+        if fingerprint and not any(result.stops for result in results):
+            layer_state.finish(connection, layer, fingerprint, as_of_date)
     if any(result.stops for result in results):
         # Data do not get better by looking again: no retry.
         error = QualityError(layer, results)

@@ -36,17 +36,25 @@ def find_deliveries(folder: Path, table: Table, first_day: date, end_day: date) 
     """Files of a table whose day is in [first_day, end_day), by day and name.
 
     A snapshot replaces what was there before, so only the newest day's files count.
+    Raises DeliveryError when a file is named after a day that does not exist.
     """
     pattern = re.compile(re.escape(table.path).replace(r"\{date\}", DATE_IN_PATH).replace(r"\*", "[^/]*"))
     found = []
     for path in folder.glob(table.path.replace("{date}", "*")):
         match = pattern.fullmatch(path.relative_to(folder).as_posix())
-        if match and first_day <= (day := date.fromisoformat(match.group(1))) < end_day:
+        if match and first_day <= (day := _day(match.group(1), path)) < end_day:
             found.append(Delivery(path, day))
     found.sort(key=lambda delivery: (delivery.day, str(delivery.path)))
     if table.grain == "snapshot" and found:
         found = [delivery for delivery in found if delivery.day == found[-1].day]
     return found
+
+
+def _day(text: str, path: Path) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise DeliveryError(f"{path}: {text} is no day of the calendar; rename or remove the file.") from error
 
 
 def fingerprint(source: Source, table: Table, deliveries: list[Delivery]) -> str:
@@ -91,12 +99,15 @@ def read_deliveries(connection: duckdb.DuckDBPyConnection, table: Table, deliver
 def _read_csv(connection: duckdb.DuckDBPyConnection, table: Table, deliveries: list[Delivery]) -> list[str]:
     by_header: dict[tuple[str, ...], list[str]] = {}
     for delivery in deliveries:
-        with delivery.path.open(encoding="utf-8-sig", newline="") as file:
-            header = tuple(name.strip() for name in next(csv.reader(file), []))
+        try:
+            with delivery.path.open(encoding="utf-8-sig", newline="") as file:
+                header = tuple(name.strip() for name in next(csv.reader(file), []))
+        except UnicodeDecodeError as error:
+            raise DeliveryError(f"{delivery.path}: is not UTF-8: {error}. Ask the source for UTF-8.") from error
         _require_columns(table, header, delivery.path)
         by_header.setdefault(header, []).append(str(delivery.path))
     for header, files in by_header.items():
-        columns = ", ".join(f"'{name}': 'varchar'" for name in header)
+        columns = ", ".join("'{}': 'varchar'".format(name.replace("'", "''")) for name in header)
         connection.execute(
             f"""
             create or replace temp table numbered as

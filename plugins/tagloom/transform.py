@@ -17,6 +17,9 @@ from tagloom.warehouse import open_warehouse
 LAYERS = ("staging", "identity_mapping", "intermediate", "tag_category", "tag_integration", "serving")
 """The layers in the order they are built; each is a folder under dbt_project/models and a schema of the warehouse."""
 
+DOCUMENTATION = "static_index.html"
+"""Name of the documentation's file in dbt's target folder."""
+
 log = logging.getLogger(__name__)
 
 
@@ -48,8 +51,11 @@ def build_layer(settings: Settings, layer: str, as_of_date: date) -> list[NodeRe
 
     Unit tests are left to `make test`: they test the SQL, which a scheduled run does not change.
 
-    Raises TransformError when a model or a data test fails; tables built before it stay, the published version too.
+    Raises TransformError when there is no such layer, or a model or a data test fails; tables built before it stay, the
+    published version too.
     """
+    if layer not in LAYERS:
+        raise TransformError(f"There is no layer {layer!r}; the layers are {', '.join(LAYERS)}.")
     selection = [f"path:models/{layer}"]
     if layer == LAYERS[0]:
         selection.append("path:seeds")
@@ -70,7 +76,8 @@ def run_dbt(settings: Settings, arguments: list[str], as_of_date: date) -> list[
     with _dbt_environment(settings), _released_warehouse():
         outcome = dbtRunner().invoke([*arguments, "--vars", variables, "--quiet", "--no-use-colors"])
     if outcome.exception:
-        raise TransformError(f"dbt {arguments[0]} could not start: {outcome.exception}") from outcome.exception
+        reason = " ".join(str(outcome.exception).split())
+        raise TransformError(f"dbt {arguments[0]} could not start: {reason}") from outcome.exception
     results = list(getattr(outcome.result, "results", []))
     rows = _rows_per_table(settings) if arguments[0] == "build" else {}
     nodes = [_node_result(result, rows) for result in results]
@@ -85,7 +92,7 @@ def run_dbt(settings: Settings, arguments: list[str], as_of_date: date) -> list[
 def write_documentation(settings: Settings, as_of_date: date) -> Path:
     """Write dbt's documentation as one static HTML file and return its path."""
     run_dbt(settings, ["docs", "generate", "--static"], as_of_date)
-    return settings.dbt_target / "static_index.html"
+    return settings.dbt_target / DOCUMENTATION
 
 
 @contextmanager

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-
 from tagloom.settings import PROJECT
 from tagloom.sources import SourceError, load_source, load_sources
 
