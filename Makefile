@@ -11,7 +11,7 @@ RUN := PYTHONPATH=plugins $(BIN)/python -m tagloom
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 	--no-emit-index-url --custom-compile-command "make lock"
 
-.PHONY: help setup setup-dev demo demo-alert test test-fast lint format tags up down status docs lock clean
+.PHONY: help setup setup-dev demo demo-alert bench-schedule test test-fast lint format tags up down status docs lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -37,17 +37,19 @@ $(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
 	@$(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python -r requirements.txt -r requirements-dev.txt
 	@touch $@
 
-.env:
+.env: | $(VENV)/installed
 	@sed "s/^TAGLOOM_IDENTITY_KEY=$$/TAGLOOM_IDENTITY_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_hex(32))')/" \
 		.env.example > .env.new && chmod 600 .env.new && mv .env.new .env
 	@echo "Wrote .env with a new identity key; keep a copy of it"
-.env: $(VENV)/installed
 
 demo: setup ## Load a year of real purchases, run the DAGs, show what came out
 	@PYTHONPATH=plugins $(BIN)/python -m sample_data.run
 
 demo-alert: setup ## Break one delivery of the demo on purpose and show the alert mail
 	@PYTHONPATH=plugins $(BIN)/python -m sample_data.alert
+
+bench-schedule: setup ## Measure what scheduling costs against a bare dbt build (after demo)
+	@PYTHONPATH=plugins:. $(BIN)/python tests/benchmarks/scheduled_run.py
 
 test: setup-dev ## Run every test
 	@$(BIN)/python -m pytest

@@ -22,3 +22,8 @@ def __getattr__(name: str) -> Callable[..., str]:
 def persons_by_identifier(identifier_type: str, column: str, relation: str) -> str:
     """Stand in for the body of a CTE."""
     return f"select {column}, identifier_hash, person_id from {relation}"
+
+
+def record_hash(table: str, columns: list[str]) -> str:
+    """Stand in for an expression over the columns; the table is a text in it."""
+    return f"record_hash('{table}', {', '.join(columns)})"

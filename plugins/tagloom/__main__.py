@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tagloom.environment import airflow_environment, load_environment_file
 from tagloom.settings import PROJECT, Settings, SettingsError, load_settings
@@ -57,7 +57,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check_sources(settings: Settings, options: argparse.Namespace) -> None:
+    from tagloom.observations import check_identifier_types
+
     sources = load_sources(settings.sources)
+    check_identifier_types(sources, PROJECT / "dbt_project" / "seeds" / "identity_policy.csv")
     tables = sum(len(source.tables) for source in sources)
     print(f"{len(sources)} source declarations with {tables} tables are in order")
 
@@ -78,11 +81,11 @@ def _write_tags(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
-def _service_command(name: str):
-    def run(settings: Settings, options: argparse.Namespace) -> None:
+def _service_command(name: str) -> Callable[[Settings, argparse.Namespace], int]:
+    def run(settings: Settings, options: argparse.Namespace) -> int:
         from tagloom import service
 
-        getattr(service, name)(settings)
+        return 1 if getattr(service, name)(settings) is False else 0
 
     return run
 

@@ -57,6 +57,8 @@ def airflow_environment(settings: Settings) -> dict[str, str]:
         # Tasks report here, not to the public address, which may be a proxy that they cannot reach.
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+        # A layer takes seconds, so waiting a whole one between tasks would show.
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{settings.airflow_home / 'airflow.db'}",
         "AIRFLOW__API__BASE_URL": base_url(settings),
         "AIRFLOW__API__HOST": "127.0.0.1",
@@ -102,7 +104,7 @@ def base_url(settings: Settings) -> str:
 
     TAGLOOM_BASE_URL decides; without it the UI is on this machine at TAGLOOM_PORT.
     """
-    return settings.base_url if os.environ.get("TAGLOOM_BASE_URL") else f"http://localhost:{service_port()}"
+    return os.environ.get("TAGLOOM_BASE_URL", "").rstrip("/") or f"http://localhost:{service_port()}"
 
 
 def mail_server_connection() -> str | None:

@@ -126,7 +126,7 @@ def _filled(table: str, tag: Tag) -> str:
     column = f"{table}.{tag.name}"
     match tag.if_missing:
         case "zero":
-            return f"cast(coalesce({column}, 0) as {tag.data_type}) as {tag.name}"
+            return f"cast(coalesce({column}, 0) as {tag.data_type.replace(',', ', ')}) as {tag.name}"
         case "false":
             return f"coalesce({column}, false) as {tag.name}"
         case _:

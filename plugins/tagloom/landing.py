@@ -103,7 +103,7 @@ def _land_table(
         return Landing(**known, status=UNCHANGED, files=len(deliveries), bytes=size, fingerprint=mark)
 
     undeclared = read_deliveries(connection, table, deliveries)
-    _judge_rows(connection, table)
+    _judge_rows(connection, source, table)
     whole, torn, bad, duplicates = connection.execute(
         """
         select (select count(*) from delivered), (select count(*) from torn), (select count(*) from bad),
@@ -192,14 +192,14 @@ def _is_known(
     return overlapping == [(first_day, end_day, mark, LANDED)]
 
 
-def _judge_rows(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+def _judge_rows(connection: duckdb.DuckDBPyConnection, source: Source, table: Table) -> None:
     """Fill the temporary tables `bad` and `repeated` with the row ids of `delivered` that do not land.
 
     bad: id, faulty_column, reason (null when the row only repeats a key). repeated: id of exact copies, dropped.
     """
     described = connection.execute("describe delivered").fetchall()
     is_text = {name: data_type == "VARCHAR" for name, data_type, *_ in described}
-    faults = [fault for column in table.columns for fault in _faults(column, is_text[column.name])]
+    faults = [fault for column in table.columns for fault in _faults(column, is_text[column.name], source.time_zone)]
     any_fault = " or ".join(f"({condition})" for _, condition, _ in faults) or "false"
     column_case = " ".join(f"when {condition} then '{name}'" for name, condition, _ in faults)
     reason_case = " ".join(f"when {condition} then {reason}" for _, condition, reason in faults)
@@ -246,7 +246,7 @@ def _judge_rows(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
         connection.execute("insert into bad select id, null, null from repeated; delete from repeated")
 
 
-def _faults(column: Column, is_text: bool) -> list[tuple[str, str, str]]:
+def _faults(column: Column, is_text: bool, time_zone: str) -> list[tuple[str, str, str]]:
     """(column, SQL condition, SQL text of the reason); the first that holds is the one reported."""
     name = f'"{column.name}"'
     faults = []
@@ -255,7 +255,11 @@ def _faults(column: Column, is_text: bool) -> list[tuple[str, str, str]]:
     if not (is_text and column.type == "text"):
         given = f"nullif({name}, '')" if is_text else name
         faults.append(
-            (column.name, f"{given} is not null and {_typed(column, is_text)} is null", f"'is no {column.type}'")
+            (
+                column.name,
+                f"{given} is not null and {_typed(column, is_text, time_zone)} is null",
+                f"'is no {column.type}'",
+            )
         )
     if column.pattern:
         pattern = column.pattern.replace("'", "''")
@@ -264,13 +268,15 @@ def _faults(column: Column, is_text: bool) -> list[tuple[str, str, str]]:
     return faults
 
 
-def _typed(column: Column, is_text: bool) -> str:
+def _typed(column: Column, is_text: bool, time_zone: str) -> str:
     name = f'"{column.name}"'
-    if not is_text:
-        return f"try_cast({name} as {column.sql_type})"
-    return (
-        f"nullif({name}, '')" if column.type == "text" else f"try_cast(nullif(trim({name}), '') as {column.sql_type})"
-    )
+    if is_text and column.type == "text":
+        return f"nullif({name}, '')"
+    given = f"nullif(trim({name}), '')" if is_text else name
+    typed = f"try_cast({given} as {column.sql_type})"
+    if column.type == "timestamp" and time_zone != "UTC":
+        return f"timezone('UTC', timezone('{time_zone}', {typed}))"
+    return typed
 
 
 def _store(
@@ -284,7 +290,9 @@ def _store(
 ) -> None:
     described = connection.execute("describe delivered").fetchall()
     is_text = {name: data_type == "VARCHAR" for name, data_type, *_ in described}
-    typed = ", ".join(f'{_typed(column, is_text[column.name])} as "{column.name}"' for column in table.columns)
+    typed = ", ".join(
+        f'{_typed(column, is_text[column.name], source.time_zone)} as "{column.name}"' for column in table.columns
+    )
     raw_table = f'{source.raw_schema}."{table.name}"'
     days = "true" if table.grain == "snapshot" else "_interval >= $first_day and _interval < $end_day"
     span = {"first_day": first_day, "end_day": end_day}

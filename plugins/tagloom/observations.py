@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+from difflib import get_close_matches
 from pathlib import Path
 
 import yaml
@@ -24,6 +26,25 @@ def source_files(sources: list[Source]) -> dict[Path, str]:
     files[folder / "identity_observations.sql"] = _observations_sql(sources)
     files[folder / "identity_observations.yml"] = _observations_yaml()
     return files
+
+
+def check_identifier_types(sources: list[Source], policy: Path) -> None:
+    """Raise SourceError for identifier types that the policy seed does not know: nothing would ever join on them."""
+    with policy.open(encoding="utf-8", newline="") as file:
+        known = [row["identifier_type"] for row in csv.DictReader(file)]
+    problems = []
+    for source in sources:
+        for table in source.tables:
+            for column, identifier_type in table.identifiers.items():
+                if identifier_type not in known:
+                    guess = get_close_matches(identifier_type, known, 1)
+                    cure = f"did you mean {guess[0]}?" if guess else f"known are {', '.join(known)}."
+                    problems.append(
+                        f"{source.name}.yml: tables.{table.name}.identifiers.{column}: {identifier_type!r} is no "
+                        f"identifier type of seeds/{policy.name}; {cure}"
+                    )
+    if problems:
+        raise SourceError("\n".join(problems))
 
 
 def _dbt_source(source: Source) -> str:
@@ -87,7 +108,8 @@ def _policy_cte() -> str:
 
 
 _OBSERVATIONS_CTE = """observations as (
-    select
+    -- a record may hold the same identifier in two columns, such as two phone numbers
+    select distinct
         identifiers_in_records.source,
         identifiers_in_records.record_hash,
         identifiers_in_records.identifier_type,
@@ -150,6 +172,8 @@ def _observations_yaml() -> str:
     description: >-
       One row per source, distinct set of identifiers seen together in its records, and identifier. The last table that
       saw an identifier in the clear; it keeps the hash alone.
+    data_tests:
+      - unique_together: {arguments: {columns: [source, record_hash, identifier_type, identifier_hash]}}
     columns:
       - name: source
         description: Source system.

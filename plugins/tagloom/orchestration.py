@@ -23,7 +23,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from tagloom import layer_state
 from tagloom.alerts import Alert, alert_messages
-from tagloom.landing import NOTHING, land_source
+from tagloom.landing import NOTHING, OPERATIONS_TABLES, land_source
 from tagloom.lineage import dependents, load_manifest
 from tagloom.mail import FlushResult, MailServer, flush, queue
 from tagloom.publish import current_version, publish
@@ -297,6 +297,7 @@ def last_complete_day(end_day: date, time_zone: ZoneInfo) -> date:
 def _last_landed_day(settings: Settings) -> date:
     awaited = [source.name for source in load_sources(settings.sources) if source.build_waits_for_it]
     with open_warehouse(settings) as connection:
+        connection.execute(OPERATIONS_TABLES)
         (end_day,) = connection.execute(
             """
             select min(end_day)

@@ -8,14 +8,11 @@ import re
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import duckdb
 import pandas as pd
 
 from tagloom.sources import Source, Table
-
-if TYPE_CHECKING:
-    import duckdb
 
 DATE_IN_PATH = r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
 
@@ -92,6 +89,10 @@ def read_deliveries(connection: duckdb.DuckDBPyConnection, table: Table, deliver
     connection.register("delivery_days", days)
     try:
         return _READERS[table.format](connection, table, deliveries)
+    except (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.IOException, UnicodeDecodeError) as error:
+        files = deliveries[0].path if len(deliveries) == 1 else f"{deliveries[0].path.parent} ({len(deliveries)} files)"
+        reason = " ".join(str(error).split("\n\n")[0].split())
+        raise DeliveryError(f"{files}: cannot be read as {table.format}: {reason}") from error
     finally:
         connection.unregister("delivery_days")
 

@@ -6,6 +6,7 @@ import re
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -117,6 +118,7 @@ class Source(_Strict):
     schedule: str = "@daily"
     """Cron expression or Airflow preset, in UTC."""
     time_zone: str = "UTC"
+    """IANA zone of the timestamps in its files; they land in UTC."""
     build_waits_for_it: bool = False
     """The tags of a day are built when every source that says so has landed the day; the others come as they come."""
     tolerated_bad_share: float = Field(default=0.01, ge=0, le=1)
@@ -130,6 +132,15 @@ class Source(_Strict):
         if doubled:
             raise ValueError(f"tables are declared twice: {', '.join(sorted(doubled))}")
         return self
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_known(cls, time_zone: str) -> str:
+        try:
+            ZoneInfo(time_zone)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError("is no IANA time zone such as Asia/Shanghai") from error
+        return time_zone
 
     @property
     def raw_schema(self) -> str:
@@ -187,4 +198,5 @@ def _sentence(item: dict) -> str:
             expected = item["ctx"].get("expected") or item["ctx"].get("pattern")
             return f"{where}: {item['input']!r} is not allowed; expected {expected}"
         case _:
-            return f"{where}: {item['msg'].removeprefix('Value error, ')} (found {item['input']!r:.80})"
+            found = "" if isinstance(item["input"], dict | list) else f" (found {item['input']!r:.80})"
+            return f"{where}: {item['msg'].removeprefix('Value error, ')}{found}"

@@ -60,8 +60,11 @@ def build_layer(settings: Settings, layer: str, as_of_date: date) -> list[NodeRe
     if layer == LAYERS[0]:
         selection.append("path:seeds")
     arguments = ["build", "--select", *selection, "--exclude-resource-type", "unit_test"]
+    if layer != LAYERS[0]:
+        # The first layer has written the manifest of the whole project; writing it again takes as long as some layers.
+        arguments.append("--no-write-json")
     nodes = run_dbt(settings, arguments, as_of_date)
-    _drop_orphans(settings, layer)
+    _drop_orphans(settings, layer, nodes)
     return nodes
 
 
@@ -132,10 +135,9 @@ def _released_warehouse() -> Iterator[None]:
             environment.close()
 
 
-def _drop_orphans(settings: Settings, layer: str) -> None:
+def _drop_orphans(settings: Settings, layer: str, built: list[NodeResult]) -> None:
     """Drop what no model of the layer stands behind any more, so that a deleted tag's values are really gone."""
-    manifest = json.loads((settings.dbt_target / "manifest.json").read_text(encoding="utf-8"))
-    known = [node["alias"] for node in manifest["nodes"].values() if node.get("schema") == layer]
+    known = [node.name for node in built if node.kind == "model"]
     with open_warehouse(settings) as connection:
         orphans = connection.execute(
             """

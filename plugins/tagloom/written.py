@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tagloom.integration import FOLDER, integration_files
-from tagloom.observations import source_files
+from tagloom.observations import check_identifier_types, source_files
 from tagloom.settings import PROJECT, Settings
 from tagloom.sources import load_sources
 from tagloom.tags import load_tags
@@ -18,9 +18,9 @@ def written_files(settings: Settings, project: Path = DBT_PROJECT) -> dict[Path,
 
     Raises SourceError or TagError, which name every problem.
     """
-    return source_files(load_sources(settings.sources)) | integration_files(
-        load_tags(project / "models" / "tag_category")
-    )
+    sources = load_sources(settings.sources)
+    check_identifier_types(sources, project / "seeds" / "identity_policy.csv")
+    return source_files(sources) | integration_files(load_tags(project / "models" / "tag_category"))
 
 
 def write_files(settings: Settings, project: Path = DBT_PROJECT) -> list[Path]:
@@ -53,5 +53,9 @@ def stale_files(settings: Settings, project: Path = DBT_PROJECT) -> list[str]:
 
 def _orphans(wanted: dict[Path, str], project: Path) -> list[Path]:
     """Files of earlier writes: all of tag_integration is written, and every _<source>__sources.yml of staging."""
-    candidates = [*(project / FOLDER).rglob("*.*"), *(project / "models" / "staging").glob("*/_*__sources.yml")]
+    candidates = [
+        *(project / FOLDER).rglob("*.sql"),
+        *(project / FOLDER).rglob("*.yml"),
+        *(project / "models" / "staging").glob("*/_*__sources.yml"),
+    ]
     return [path.relative_to(project) for path in candidates if path.relative_to(project) not in wanted]

@@ -1,7 +1,8 @@
 """Homes in which the DAGs really run, over a tiny world. They run side by side and are shared by all tests here.
 
 clean: every ingest and build_tags once. again: a copy of it, run again, to a past day, with deliveries that are broken
-and repaired, and back. killed: the same as clean, but its processes are killed again and again.
+and repaired, and back. killed: the same as clean, but its processes are killed again and again; at its end dbt's
+unit tests run there.
 """
 
 from __future__ import annotations
@@ -24,14 +25,13 @@ import duckdb
 import pandas as pd
 import pytest
 from aiosmtpd.controller import Controller
-from sample_data.landing import last_local_day, write_landing, write_truth
-from sample_data.small import small_world
 from tagloom.publish import table_hash
 from tagloom.service import prepare_metadata
 from tagloom.settings import PROJECT, Settings, load_settings
 from tagloom.sources import load_sources
-from tagloom.warehouse import open_warehouse
 
+from sample_data.landing import last_local_day, write_landing, write_truth
+from sample_data.small import small_world
 from tests.pipeline.dag_runs import KEY, Chain, Server, has_text
 
 LAYERS_WITH_TABLES = ("identity_mapping", "intermediate", "tag_category", "tag_integration", "serving")
@@ -46,6 +46,9 @@ PAST_DAY = date(2017, 1, 6)
 """Five days before the last one."""
 
 INGESTS = [{"dag": f"ingest_{source.name}", "conf": DAYS} for source in load_sources(PROJECT / "sources")]
+
+DBT_LOG = {"DBT_LOG_LEVEL_FILE": "debug"}
+"""dbt's log then says when it begins a model: the moment to kill it."""
 
 SENDER = "alerts@tagloom.example"
 
@@ -137,8 +140,8 @@ def clean(seed: History, folder: Path, dag_server: Server, killing: object) -> H
 
 @pytest.fixture(scope="session")
 def again(clean: History, folder: Path, dag_server: Server, mail_box: tuple[MailBox, str]) -> History:
-    """The clean home, run again to a past day, then with a bad delivery, another one while no mail can be sent, and
-    after all is repaired for the last day again.
+    """The clean home: run again as it is, then to a past day, then with a bad delivery, with another one while
+    no mail can be sent, and after all is repaired for the last day again.
     """
     home = copy_home(clean, folder / "again")
     good, delivered = home / "landing" / CARDS, home / "good_cards.csv"
@@ -151,6 +154,8 @@ def again(clean: History, folder: Path, dag_server: Server, mail_box: tuple[Mail
     _, server_url = mail_box
     steps = [
         *INGESTS,
+        build,
+        {"copy": [str(home / "warehouse.duckdb"), str(home / "repeated.duckdb")]},
         {"dag": "build_tags", "conf": {"as_of_date": PAST_DAY.isoformat()}},
         {"copy": [str(home / "warehouse.duckdb"), str(home / "past.duckdb")]},
         {"copy": [str(home / "half_of_the_cards.csv"), str(good)]},
@@ -179,21 +184,20 @@ def killed(killing: tuple[History, threading.Thread, list]) -> History:
 
 
 def _kill_again_and_again(home: Path, dag_server: Server) -> list[dict]:
-    build, resume = {"dag": "build_tags", "conf": {}}, {"resume": "build_tags"}
-    dbt_log = home / "dbt" / "logs" / "dbt.log"
-    dag_server.start(home, "kill_1", INGESTS).kill_when(
-        lambda chain: has_text(chain.log, "dag_id=ingest_pos", "starting task_id=land"), after=0.3
-    )
-    dag_server.start(home, "kill_2", [*INGESTS, build]).kill_when(
+    dbt_log, write_ahead_log = home / "dbt" / "logs" / "dbt.log", home / "warehouse.duckdb.wal"
+    resume = {"resume": "build_tags"}
+    sales = next(ingest for ingest in INGESTS if ingest["dag"] == "ingest_pos")
+    chain = dag_server.start(home, "kill_1", [sales])
+    chain.kill_when(lambda chain: write_ahead_log.exists())
+    assert chain.results() == [], "the sales had landed before the process was killed"
+    dag_server.start(home, "kill_2", [*INGESTS, {"dag": "build_tags", "conf": {}}], **DBT_LOG).kill_when(
         lambda chain: has_text(dbt_log, "Began running node model.tagloom.identity_edges")
     )
-    dag_server.start(home, "kill_3", [resume]).kill_when(
+    dag_server.start(home, "kill_3", [resume], **DBT_LOG).kill_when(
         lambda chain: has_text(dbt_log, "Began running node model.tagloom.tag_value__rfm")
     )
-    dag_server.start(home, "kill_4", [resume]).kill_when(
-        lambda chain: any((home / "published").glob(".draft-*")), after=0.05
-    )
-    return dag_server.start(home, "kill_5", [resume]).wait()
+    dag_server.start(home, "kill_4", [resume]).kill_when(lambda chain: any((home / "published").glob(".draft-*")))
+    return dag_server.start(home, "kill_5", [resume, {"unit_tests": "2017-01-11"}]).wait()
 
 
 def finished(chain: Chain, before: History) -> History:
@@ -226,11 +230,15 @@ def house_environment(home: Path) -> Iterator[None]:
         yield
 
 
-def hashes_of(settings: Settings) -> dict[str, str]:
-    """Hash of every table from identity mapping on, by schema.table."""
-    with house_environment(settings.home), open_warehouse(settings) as connection:
+def hashes_of(settings: Settings, file: Path | None = None) -> dict[str, str]:
+    """Hash of every table of the warehouse, or a copy of it, from identity mapping on, by schema.table."""
+    with duckdb.connect(str(file or settings.warehouse), read_only=True) as connection:
         tables = connection.execute(
-            "select schema_name, table_name from duckdb_tables() where list_contains($layers, schema_name) order by all",
+            """
+            select schema_name, table_name from duckdb_tables()
+            where schema_name in (select unnest($layers))
+            order by all
+            """,
             {"layers": list(LAYERS_WITH_TABLES)},
         ).fetchall()
         return {f"{schema}.{name}": table_hash(connection, schema, name) for schema, name in tables}

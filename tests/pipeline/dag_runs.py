@@ -14,12 +14,14 @@ A step is a dictionary:
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -63,7 +65,7 @@ class Chain:
         """Wait for the end and return the results of all steps. Raises AssertionError when the process broke down."""
         _wait_until(lambda: not self._runs(), self, "end")
         results = self.results()
-        assert results and results[-1] == {"done": True}, f"{self.name} broke down:\n{self.end_of_log()}"
+        assert {"done": True} in results, f"{self.name} broke down:\n{self.end_of_log()}"
         return results[:-1]
 
     def kill_when(self, happens: Callable[[Chain], bool], after: float = 0.0) -> None:
@@ -115,6 +117,7 @@ class Server:
         variables = {"TAGLOOM_HOME": str(folder / "server"), "TAGLOOM_IDENTITY_KEY": KEY, "TAGLOOM_THREADS": "2"}
         path = os.pathsep.join([str(PROJECT / "plugins"), str(PROJECT)])
         self._chains: list[Chain] = []
+        self._lock = threading.Lock()
         self._log = (folder / "server.log").open("wb")
         self._process = subprocess.Popen(
             [sys.executable, str(Path(__file__))],
@@ -129,9 +132,10 @@ class Server:
     def start(self, home: Path, name: str, steps: list[dict], **variables: str) -> Chain:
         """Begin a chain of steps in a process of its own."""
         command = {"home": str(home), "name": name, "steps": steps, "variables": variables}
-        self._process.stdin.write(json.dumps(command) + "\n")
-        self._process.stdin.flush()
-        answer = self._process.stdout.readline()
+        with self._lock:
+            self._process.stdin.write(json.dumps(command) + "\n")
+            self._process.stdin.flush()
+            answer = self._process.stdout.readline()
         assert answer, f"the server of the DAG runs ended:\n{Path(self._log.name).read_text()[-4000:]}"
         chain = Chain(home, name, int(answer))
         self._chains.append(chain)
@@ -177,13 +181,15 @@ def _use_environment(**variables: str) -> None:
 
 def _warm_up() -> None:
     """Import what every run needs and build the API that tasks talk to: seconds that each child then saves."""
-    import dbt.adapters.duckdb
-    import dbt.cli.main
-    import soda_core.contracts
-    import soda_duckdb.common.data_sources.duckdb_data_source  # noqa: F401
+    for module in (
+        "dbt.adapters.duckdb",
+        "dbt.cli.main",
+        "soda_core.contracts",
+        "soda_duckdb.common.data_sources.duckdb_data_source",
+        "tagloom.orchestration",
+    ):
+        importlib.import_module(module)
     from airflow.sdk.execution_time.supervisor import in_process_api_server
-
-    import tagloom.orchestration  # noqa: F401
 
     _ = in_process_api_server().app
 

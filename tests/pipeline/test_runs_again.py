@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 from tagloom.publish import current_version
 
-from tests.pipeline.conftest import INGESTS, LAYERS_WITH_TABLES, PAST_DAY, History, airflow_rows, rows_of
+from tests.pipeline.conftest import INGESTS, LAYERS_WITH_TABLES, PAST_DAY, History, airflow_rows, hashes_of, rows_of
 
 pytestmark = pytest.mark.slow
 
-BUILD_OF_PAST_DAY = len(INGESTS)
+REPEATED_BUILD, BUILD_OF_PAST_DAY = len(INGESTS), len(INGESTS) + 2
 
 
 def test_landing_the_same_files_again_changes_nothing(again: History) -> None:
-    assert [result["state"] for result in again.results[:BUILD_OF_PAST_DAY]] == ["success"] * len(INGESTS)
+    assert [result["state"] for result in again.results[: len(INGESTS)]] == ["success"] * len(INGESTS)
     events = airflow_rows(
         again.settings,
         """
@@ -28,6 +28,13 @@ def test_landing_the_same_files_again_changes_nothing(again: History) -> None:
     )
     tables = [name for name in again.world if not name.startswith("truth.")]
     assert events == [("unchanged", len(tables))]
+
+
+def test_building_the_same_again_changes_nothing(again: History, clean: History) -> None:
+    result = again.results[REPEATED_BUILD]
+    assert (result["dag"], result["state"]) == ("build_tags", "success")
+    assert result["version"] == clean.results[-1]["version"]
+    assert hashes_of(again.settings, again.settings.home / "repeated.duckdb") == clean.hashes
 
 
 def test_a_past_day_is_built_and_published(again: History) -> None:
@@ -63,13 +70,19 @@ def test_the_last_day_is_the_same_again_after_all_that(again: History, clean: Hi
 
 
 def test_kills_leave_no_trace(killed: History, clean: History) -> None:
-    assert [(result["dag"], result["state"]) for result in killed.results] == [("build_tags", "success")]
+    assert (killed.results[0]["dag"], killed.results[0]["state"]) == ("build_tags", "success")
     assert differences(killed, clean) == []
     assert current_version(killed.settings).name == current_version(clean.settings).name
     logged = (
         "select source, table_name, sum(rows_landed) from operations.landing_log where status = 'landed' group by all"
     )
     assert sorted(rows_of(killed.settings, logged)) == sorted(rows_of(clean.settings, logged))
+
+
+def test_all_unit_tests_of_dbt_pass(killed: History) -> None:
+    result = killed.results[1]
+    assert result["problem"] == ""
+    assert len(result["passed"]) > 30
 
 
 def differences(one: History, other: History) -> list[str]:

@@ -204,3 +204,17 @@ def test_quoted_commas_and_line_ends_stay_one_row(connection, settings, shop):
     landing = land(connection, settings, declare())
     assert (landing.rows_read, landing.rows_landed) == (2, 2)
     assert rows(connection, "email")[0] == ("a, b\nc",)
+
+
+def test_local_timestamps_land_in_utc(connection, settings, shop):
+    (shop / "orders_2017-01-01.csv").write_text("order_id,paid_at\n1,2017-01-01 08:00:00\n")
+    columns = [COLUMNS[0], {"name": "paid_at", "type": "timestamp"}]
+    source = declare(columns=columns).model_copy(update={"time_zone": "Asia/Shanghai"})
+    land(connection, settings, source)
+    assert [str(paid) for (paid,) in rows(connection, "paid_at")] == ["2017-01-01 00:00:00"]
+
+
+def test_a_file_that_is_no_table_is_named(connection, settings, shop):
+    (shop / "orders_2017-01-01.parquet").write_bytes(b"this is no parquet file")
+    with pytest.raises(DeliveryError, match=r"orders_2017-01-01\.parquet: cannot be read as parquet"):
+        land(connection, settings, declare("parquet"))

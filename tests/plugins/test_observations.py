@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
+import duckdb
+import jinja2
 import pytest
 import yaml
-from tagloom.observations import source_files
+from tagloom.observations import check_identifier_types, source_files
 from tagloom.sources import Source, SourceError
 
 OBSERVATIONS = Path("models/identity_mapping/identity_observations.sql")
@@ -133,6 +136,60 @@ def test_the_values_in_the_clear_go_no_further():
     ]
 
 
+class StandIns:
+    """The project's macros in their simplest form; a hash is the text itself."""
+
+    identifier_hash = staticmethod(lambda kind, column: f"'{kind}:' || {column}")
+    record_hash = staticmethod(lambda table, columns: f"concat_ws('|', '{table}', {', '.join(columns)})")
+    matches = staticmethod(lambda column, pattern: f"regexp_matches({column}, {pattern})")
+    local_time = staticmethod(lambda column: column)
+    known_by_as_of_date = staticmethod(lambda column: f"{column} <= date '2017-12-31'")
+
+
+def run(sql: str, **tables: str) -> list[tuple]:
+    """Run the written SQL over other tables, given as SQL."""
+    with duckdb.connect() as connection:
+        for table, select in tables.items():
+            connection.execute(f"create table {table} as {select}")
+        return sorted(connection.execute(jinja2.Template(sql).render(ref=str, tagloom=StandIns)).fetchall())
+
+
+def test_the_same_records_are_counted_once_per_identifier_and_later_ones_are_not_known():
+    identifiers = {"customer_number": "crm_customer", "email": "email", "second_email": "email"}
+    rows = run(
+        observations(declare("shop", table(identifiers=identifiers))),
+        identity_policy="""
+            select * from (values ('crm_customer', null), ('email', '^test@')) as t (identifier_type, blocked_pattern)
+        """,
+        stg_shop__customers="""
+            select * from (values
+                ('7', 'a@b.c', 'a@b.c', timestamp '2017-05-01 10:00:00'),
+                ('7', 'a@b.c', 'a@b.c', timestamp '2017-03-01 10:00:00'),
+                ('8', 'test@b.c', null, timestamp '2017-06-01 00:00:00'),
+                (null, null, null, timestamp '2017-03-01 10:00:00'),
+                ('9', null, null, timestamp '2018-03-01 10:00:00')
+            ) as t (customer_number, email, second_email, created_at)
+        """,
+    )
+    first, last, june = datetime(2017, 3, 1, 10), datetime(2017, 5, 1, 10), datetime(2017, 6, 1)
+    record, blocked = "shop.customers|7|a@b.c|a@b.c", "shop.customers|8|test@b.c"
+    assert rows == [
+        ("shop", record, "crm_customer", "crm_customer:7", False, first, last, 2),
+        ("shop", record, "email", "email:a@b.c", False, first, last, 2),
+        ("shop", blocked, "crm_customer", "crm_customer:8", False, june, june, 1),
+        ("shop", blocked, "email", "email:test@b.c", True, june, june, 1),
+    ]
+
+
 def test_somebody_must_be_identified():
     with pytest.raises(SourceError, match="no source declares identifiers; at least one table must say whom"):
         source_files([declare("shop", table(identifiers={}))])
+
+
+def test_an_identifier_type_that_the_policy_does_not_know_is_named(tmp_path):
+    policy = tmp_path / "identity_policy.csv"
+    policy.write_text("identifier_type\nloyalty_card\nemail\n")
+    source = declare("crm", table(identifiers={"mail": "email", "customer_number": "loyalty_crad"}))
+    sentence = r"^crm\.yml: tables\.customers\.identifiers\.customer_number: 'loyalty_crad' .* did you mean loyalty_card\?$"
+    with pytest.raises(SourceError, match=sentence):
+        check_identifier_types([source], policy)

@@ -226,8 +226,8 @@ def test_a_draft_of_a_dead_process_with_the_same_number_is_overwritten(warehouse
     [
         "from read_csv('/etc/hostname')",
         "from read_text('/etc/hostname')",
-        "copy tag_integration.person_tags to '/tmp/never_written.csv'",
-        "attach '/tmp/never_written.duckdb' as other",
+        "copy tag_integration.person_tags to 'never_written.csv'",
+        "attach 'never_written.duckdb' as other",
         "set enable_external_access = true",
         "set threads = 1",
         "install httpfs",
@@ -235,7 +235,8 @@ def test_a_draft_of_a_dead_process_with_the_same_number_is_overwritten(warehouse
         "create table tag_integration.more as select 1 as a",
     ],
 )
-def test_a_reader_has_no_way_out_and_cannot_write(warehouse, sql):
+def test_a_reader_has_no_way_out_and_cannot_write(warehouse, sql, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     publish(warehouse, DAY)
     with open_current(warehouse) as connection, pytest.raises(duckdb.Error) as error:
         connection.execute(sql)

@@ -512,7 +512,8 @@ identifiers_in_records as (
 ),
 
 observations as (
-    select
+    -- a record may hold the same identifier in two columns, such as two phone numbers
+    select distinct
         identifiers_in_records.source,
         identifiers_in_records.record_hash,
         identifiers_in_records.identifier_type,

@@ -83,26 +83,26 @@ records_of_persons as (
         row_number() over (
             partition by identity_map.person_id
             order by
-                case when records_by_trust.birth_date is null then 1 else 0 end,
-                records_by_trust.trust,
+                case when records_by_trust.birth_date is null then 1 else 0 end asc,
+                records_by_trust.trust asc,
                 records_by_trust.recorded_at desc,
-                records_by_trust.identifier_hash
+                records_by_trust.identifier_hash asc
         ) as birth_date_rank,
         row_number() over (
             partition by identity_map.person_id
             order by
-                case when records_by_trust.postcode is null then 1 else 0 end,
-                records_by_trust.trust,
+                case when records_by_trust.postcode is null then 1 else 0 end asc,
+                records_by_trust.trust asc,
                 records_by_trust.recorded_at desc,
-                records_by_trust.identifier_hash
+                records_by_trust.identifier_hash asc
         ) as postcode_rank,
         row_number() over (
             partition by identity_map.person_id
             order by
-                case when records_by_trust.state is null then 1 else 0 end,
-                records_by_trust.trust,
+                case when records_by_trust.state is null then 1 else 0 end asc,
+                records_by_trust.trust asc,
                 records_by_trust.recorded_at desc,
-                records_by_trust.identifier_hash
+                records_by_trust.identifier_hash asc
         ) as state_rank
     from records_by_trust
     inner join identity_map

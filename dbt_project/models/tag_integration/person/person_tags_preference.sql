@@ -50,7 +50,7 @@ side_by_side as (
         tag_preference__price.brand_kind_preference,
         tag_preference__price.discount_index,
         tag_preference__price.discount_affinity,
-        cast(coalesce(tag_preference__price.saved_365d, 0) as decimal(14,2)) as saved_365d,
+        cast(coalesce(tag_preference__price.saved_365d, 0) as decimal(14, 2)) as saved_365d,
         tag_preference__price.coupon_order_share,
         tag_preference__store.favourite_store_id,
         tag_preference__store.favourite_store_index,

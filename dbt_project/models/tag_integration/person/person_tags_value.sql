@@ -32,7 +32,7 @@ side_by_side as (
         tag_value__rfm.monetary_score,
         tag_value__rfm.rfm_cell,
         tag_value__rfm.rfm_segment,
-        cast(coalesce(tag_value__spend.lifetime_spend, 0) as decimal(14,2)) as lifetime_spend,
+        cast(coalesce(tag_value__spend.lifetime_spend, 0) as decimal(14, 2)) as lifetime_spend,
         tag_value__spend.spend_decile_365d,
         tag_value__spend.spend_tier
     from spine

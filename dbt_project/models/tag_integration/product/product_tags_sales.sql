@@ -20,7 +20,7 @@ tag_product__sales as (
 side_by_side as (
     select
         spine.product_id,
-        cast(coalesce(tag_product__sales.sales_365d, 0) as decimal(14,2)) as sales_365d,
+        cast(coalesce(tag_product__sales.sales_365d, 0) as decimal(14, 2)) as sales_365d,
         cast(coalesce(tag_product__sales.orders_365d, 0) as integer) as orders_365d,
         cast(coalesce(tag_product__sales.buyers_90d, 0) as integer) as buyers_90d,
         tag_product__sales.sales_decile,

@@ -34,7 +34,7 @@ side_by_side as (
         tag_store__assortment.top_department,
         tag_store__assortment.private_label_share,
         coalesce(tag_store__assortment.sells_fuel, false) as sells_fuel,
-        cast(coalesce(tag_store__sales.sales_365d, 0) as decimal(14,2)) as sales_365d,
+        cast(coalesce(tag_store__sales.sales_365d, 0) as decimal(14, 2)) as sales_365d,
         cast(coalesce(tag_store__sales.orders_365d, 0) as integer) as orders_365d,
         cast(coalesce(tag_store__sales.orders_90d, 0) as integer) as orders_90d,
         cast(coalesce(tag_store__sales.buyers_90d, 0) as integer) as buyers_90d,
