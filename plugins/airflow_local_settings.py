@@ -1,16 +1,34 @@
-"""Airflow imports this module at start, from PYTHONPATH. It makes the scheduler load dbt and Soda once, for all tasks.
+"""Airflow imports this module at start, from PYTHONPATH. It makes the scheduler load what tasks need once, for all tasks.
 
-Tasks are forked from the scheduler, so they find both already imported: several seconds less for each task that runs
-dbt. Only packages from outside are loaded here; Tagloom's own modules may change while the scheduler runs.
+Tasks are forked from the scheduler, so they find it already imported: several seconds less for each task that runs dbt.
+Only packages from outside are loaded here; Tagloom's own modules may change while the scheduler runs.
 """
 
+import importlib
 import sys
 
 __all__: list[str] = []
 """Nothing here is to replace a name in airflow.settings."""
 
+NEEDED_BY_TASKS = (
+    "dbt.adapters.duckdb",
+    "dbt.cli.main",
+    "dbt.task.build",
+    "dbt_common.clients.agate_helper",
+    "duckdb",
+    "jinja2",
+    "numpy",
+    "pandas",
+    "psutil",
+    "pydantic",
+    "soda_core.check_collections.session",
+    "soda_core.contracts",
+    "soda_duckdb.common.data_sources.duckdb_data_source",
+    "sqlparse",
+    "yaml",
+    "zoneinfo",
+)
+
 if sys.argv[1:2] == ["scheduler"]:
-    import dbt.adapters.duckdb
-    import dbt.cli.main  # noqa: F401 (loaded for its effect only, as are the next two)
-    import soda_core.contracts  # noqa: F401
-    import soda_duckdb.common.data_sources.duckdb_data_source  # noqa: F401
+    for name in NEEDED_BY_TASKS:
+        importlib.import_module(name)

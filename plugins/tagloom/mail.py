@@ -22,8 +22,8 @@ from typing import Any
 TIMEOUT_SECONDS = 20
 """How long a mail server may take to answer; then the mail waits for the next flush."""
 
-POLICY = policy.SMTP
-"""Line ends and header folding as mail servers want them."""
+POLICY = policy.SMTP.clone(max_line_length=998)
+"""Line ends as mail servers want them. Headers fold at RFC 5322's limit only: filters read a folded subject wrongly."""
 
 
 @dataclass(frozen=True)

@@ -331,7 +331,7 @@ def mail_failure(context: Context) -> None:
     version = current_version(settings)
     alert = Alert(
         run_id=context["run_id"],
-        as_of_date=_day_of(context),
+        as_of_date=results[0].as_of_date if results else _day_of(context),
         dag_id=instance.dag_id,
         task_id=instance.task_id,
         title=_title(instance.dag_id, instance.task_id, bool(results)),

@@ -10,7 +10,6 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
-import pandas as pd
 
 from tagloom.sources import Source, Table
 
@@ -80,21 +79,20 @@ def read_deliveries(connection: duckdb.DuckDBPyConnection, table: Table, deliver
     connection.execute(
         f"create or replace temp table delivered ({texts}, _source_file varchar, _line bigint, _interval date)"
     )
-    days = pd.DataFrame(
+    connection.execute(
+        "create or replace temp table delivery_days as select unnest($files) as file, unnest($days) as day",
         {
-            "file": [str(delivery.path) for delivery in deliveries],
-            "day": pd.to_datetime([delivery.day for delivery in deliveries]),
-        }
+            "files": [str(delivery.path) for delivery in deliveries],
+            "days": [delivery.day for delivery in deliveries],
+        },
     )
-    connection.register("delivery_days", days)
     try:
-        return _READERS[table.format](connection, table, deliveries)
+        # No delivery at all means that files which had landed were taken back.
+        return _READERS[table.format](connection, table, deliveries) if deliveries else []
     except (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.IOException, UnicodeDecodeError) as error:
         files = deliveries[0].path if len(deliveries) == 1 else f"{deliveries[0].path.parent} ({len(deliveries)} files)"
         reason = " ".join(str(error).split("\n\n")[0].split())
         raise DeliveryError(f"{files}: cannot be read as {table.format}: {reason}") from error
-    finally:
-        connection.unregister("delivery_days")
 
 
 def _read_csv(connection: duckdb.DuckDBPyConnection, table: Table, deliveries: list[Delivery]) -> list[str]:
@@ -124,7 +122,7 @@ def _read_csv(connection: duckdb.DuckDBPyConnection, table: Table, deliveries: l
         connection.execute(
             """
             insert into torn
-            select scans.file_path, lines.line, delivery_days.day::date, any_value(lines.csv_line),
+            select scans.file_path, lines.line, delivery_days.day, any_value(lines.csv_line),
                 'does not fit the header: ' || string_agg(distinct lower(lines.error_type::varchar), ', ')
             from rejected_lines as lines
             inner join (select distinct scan_id, file_id, file_path from rejected_scans) as scans
@@ -152,7 +150,7 @@ def _read_csv(connection: duckdb.DuckDBPyConnection, table: Table, deliveries: l
                 group by all
             )
             select {_columns(table)}, records._file, records._record + 1 + coalesce(torn_before.torn_lines, 0),
-                delivery_days.day::date
+                delivery_days.day
             from records
             inner join delivery_days on records._file = delivery_days.file
             asof left join torn_before
@@ -180,7 +178,7 @@ def _read_jsonl(connection: duckdb.DuckDBPyConnection, table: Table, deliveries:
         """
         create or replace temp table lines as
         select line, _file, _row - min(_row) over (partition by _file) + 1 as _line,
-            delivery_days.day::date as _interval,
+            delivery_days.day as _interval,
             case when json_valid(line) then json_type(line) end as kind
         from numbered
         inner join delivery_days on numbered._file = delivery_days.file
@@ -218,7 +216,7 @@ def _read_parquet(connection: duckdb.DuckDBPyConnection, table: Table, deliverie
         f"""
         create or replace temp table delivered as
         select {_columns(table)}, _file as _source_file, file_row_number + 1 as _line,
-            delivery_days.day::date as _interval
+            delivery_days.day as _interval
         from read_parquet(
             $files, filename = '_file', file_row_number = true, union_by_name = true, hive_partitioning = false
         )
@@ -230,6 +228,9 @@ def _read_parquet(connection: duckdb.DuckDBPyConnection, table: Table, deliverie
 
 
 def _read_excel(connection: duckdb.DuckDBPyConnection, table: Table, deliveries: list[Delivery]) -> list[str]:
+    # Here and not above: pandas takes longer to import than everything else, and every parse of the DAGs would pay it.
+    import pandas as pd
+
     extra: set[str] = set()
     for delivery in deliveries:
         try:

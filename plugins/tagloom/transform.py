@@ -109,6 +109,8 @@ def _dbt_environment(settings: Settings) -> Iterator[None]:
         "DBT_TARGET_PATH": str(settings.dbt_target),
         "DBT_LOG_PATH": str(settings.dbt_logs),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        # dbt's own default is a hundred thousand lines of debug a build.
+        "DBT_LOG_LEVEL_FILE": os.environ.get("DBT_LOG_LEVEL_FILE", "info"),
     }
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)

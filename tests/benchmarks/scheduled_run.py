@@ -100,7 +100,7 @@ def _scheduled_seconds(url: str, token: str) -> float:
     run = _request(f"{url}/api/v2/dags/build_tags/dagRuns", token, {"logical_date": None, "conf": conf})
     address = f"{url}/api/v2/dags/build_tags/dagRuns/{run['dag_run_id']}"
     while (state := _request(address, token)["state"]) in ("queued", "running"):
-        time.sleep(0.5)
+        time.sleep(2)
     if state != "success":
         raise RuntimeError(f"The DAG run ended as {state}; see {address}")
     serving = _request(f"{address}/taskInstances/serving", token)

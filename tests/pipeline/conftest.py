@@ -1,7 +1,7 @@
 """Homes in which the DAGs really run, over a tiny world. They run side by side and are shared by all tests here.
 
-clean: every ingest and build_tags once. again: a copy of it, run again, to a past day, with deliveries that are broken
-and repaired, and back. killed: the same as clean, but its processes are killed again and again; at its end dbt's
+clean: every ingest and build_tags once. again: the same home later, run again, to a past day, with deliveries that are
+broken and repaired, and back. killed: the same as clean, but its processes are killed again and again; at its end dbt's
 unit tests run there.
 """
 
@@ -133,9 +133,11 @@ def killing(seed: History, folder: Path, dag_server: Server) -> Iterator[tuple[H
 @pytest.fixture(scope="session")
 def clean(seed: History, folder: Path, dag_server: Server, killing: object) -> History:
     """All sources landed and everything built and published once, undisturbed."""
-    home = copy_home(seed, folder / "clean")
+    home = copy_home(seed, folder / "again")
     chain = dag_server.start(home, "clean_run", [*INGESTS, {"dag": "build_tags", "conf": {}}])
-    return finished(chain, seed)
+    history = finished(chain, seed)
+    # What is read is a copy, so that `again` can go on where the files are that landed.
+    return replace(history, settings=settings_of(copy_home(history, folder / "clean")))
 
 
 @pytest.fixture(scope="session")
@@ -143,7 +145,7 @@ def again(clean: History, folder: Path, dag_server: Server, mail_box: tuple[Mail
     """The clean home: run again as it is, then to a past day, then with a bad delivery, with another one while
     no mail can be sent, and after all is repaired for the last day again.
     """
-    home = copy_home(clean, folder / "again")
+    home = folder / "again"
     good, delivered = home / "landing" / CARDS, home / "good_cards.csv"
     shutil.copy(good, delivered)
     header, *cards = read_rows(good)

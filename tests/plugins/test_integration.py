@@ -128,7 +128,7 @@ def test_the_types_are_those_of_the_contract():
         "basket": "double",
     }
     assert (
-        "cast(coalesce(tag_value__spend.spend, 0) as decimal(14,2)) as spend"
+        "cast(coalesce(tag_value__spend.spend, 0) as decimal(14, 2)) as spend"
         in (files[FOLDER / "person" / "person_tags_value.sql"])
     )
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 import pytest
-
 from tagloom.landing import BadDeliveryError, land_source
 from tagloom.readers import DeliveryError
 from tagloom.settings import Settings
@@ -107,7 +106,8 @@ def test_torn_lines_are_kept_and_later_lines_keep_their_number(connection, setti
 
 def test_json_lines_that_are_no_object_are_kept(connection, settings, shop):
     (shop / "orders_2017-01-01.jsonl").write_text(
-        '{"order_id": "1", "amount": 1.5, "email": null}\n{"order_id": "2", "amo\n\n[1]\n{"order_id": "3", "color": "red"}\n'
+        '{"order_id": "1", "amount": 1.5, "email": null}\n{"order_id": "2", "amo\n\n[1]\n'
+        '{"order_id": "3", "color": "red"}\n'
     )
     landing = land(connection, settings, declare("jsonl"))
     assert [(order, line) for order, line in rows(connection, "order_id, _line")] == [("1", 1), ("3", 5)]
@@ -164,7 +164,9 @@ def test_the_newest_snapshot_replaces_the_table(connection, settings, shop):
     (shop / "orders_2017-01-02.csv").write_text("order_id,amount,email\n2,5.00,\n")
     land(connection, settings, declare(grain="snapshot"))
     assert [order for (order,) in rows(connection, "order_id")] == ["2"]
-    assert land(connection, settings, declare(grain="snapshot"), first=date(2017, 1, 5), end=date(2017, 1, 6)).files == 0
+    assert (
+        land(connection, settings, declare(grain="snapshot"), first=date(2017, 1, 5), end=date(2017, 1, 6)).files == 0
+    )
     assert [order for (order,) in rows(connection, "order_id")] == ["2"]
 
 
@@ -179,7 +181,9 @@ def test_too_many_bad_rows_stop_the_run_and_keep_what_was_there(connection, sett
     file.write_text("order_id,amount,email\n1,1.00,\n")
     land(connection, settings, declare(tolerated_bad_share=0.1))
     file.write_text("order_id,amount,email\nx,1.00,\n2,1.00,\n")
-    with pytest.raises(BadDeliveryError, match=r"shop\.orders: 1 of 2 rows are bad \(50\.0%\).*line 2.*shop@example.com"):
+    with pytest.raises(
+        BadDeliveryError, match=r"shop\.orders: 1 of 2 rows are bad \(50\.0%\).*line 2.*shop@example.com"
+    ):
         land(connection, settings, declare(tolerated_bad_share=0.1))
     assert [order for (order,) in rows(connection, "order_id")] == ["1"]
     assert len(quarantine(connection)) == 1

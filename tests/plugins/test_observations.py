@@ -190,6 +190,8 @@ def test_an_identifier_type_that_the_policy_does_not_know_is_named(tmp_path):
     policy = tmp_path / "identity_policy.csv"
     policy.write_text("identifier_type\nloyalty_card\nemail\n")
     source = declare("crm", table(identifiers={"mail": "email", "customer_number": "loyalty_crad"}))
-    sentence = r"^crm\.yml: tables\.customers\.identifiers\.customer_number: 'loyalty_crad' .* did you mean loyalty_card\?$"
+    sentence = (
+        r"^crm\.yml: tables\.customers\.identifiers\.customer_number: 'loyalty_crad' .* did you mean loyalty_card\?$"
+    )
     with pytest.raises(SourceError, match=sentence):
         check_identifier_types([source], policy)
