@@ -1,4 +1,4 @@
-"""Airflow imports this module at start, from PYTHONPATH. It makes the scheduler load what tasks need once, for all tasks.
+"""Airflow imports this module at start, from PYTHONPATH. It makes the scheduler load what tasks need, once for all.
 
 Tasks are forked from the scheduler, so they find it already imported: several seconds less for each task that runs dbt.
 Only packages from outside are loaded here; Tagloom's own modules may change while the scheduler runs.
