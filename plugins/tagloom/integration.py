@@ -109,16 +109,26 @@ def _spine_sql(key: str, models: list[TagModel]) -> str:
 
 
 def _category_sql(object_name: str, key: str, models: list[TagModel]) -> str:
-    spine = _spine_ref(object_name)
-    ctes = [f"spine as (\n    select {key}\n    from {{{{ ref('{spine}') }}}}\n)"]
-    lines = [f"        spine.{key}"]
+    tables = {model.name: _published(model) for model in models}
+    values = [_filled(table, tag) for table, tags in tables.items() for tag in tags]
+    return _side_by_side_sql(object_name, key, tables, values, join="left")
+
+
+def _wide_sql(object_name: str, key: str, tables: dict[str, list[Tag]]) -> str:
+    values = [f"{table}.{tag.name}" for table, tags in tables.items() for tag in tags]
+    return _side_by_side_sql(object_name, key, tables, values, join="inner")
+
+
+def _side_by_side_sql(object_name: str, key: str, tables: dict[str, list[Tag]], values: list[str], join: str) -> str:
+    """SQL of one row per object: the spine, joined with each table, and the given select expressions."""
+    ctes = [f"spine as (\n    select {key}\n    from {{{{ ref('{_spine_ref(object_name)}') }}}}\n)"]
     joins = []
-    for model in models:
-        columns = ",\n".join(f"        {name}" for name in (key, *(tag.name for tag in _published(model))))
-        ctes.append(f"{model.name} as (\n    select\n{columns}\n    from {{{{ ref('{model.name}') }}}}\n)")
-        lines += [f"        {_filled(model.name, tag)}" for tag in _published(model)]
-        joins.append(f"    left join {model.name}\n        on spine.{key} = {model.name}.{key}")
-    ctes.append("side_by_side as (\n    select\n" + ",\n".join(lines) + "\n    from spine\n" + "\n".join(joins) + "\n)")
+    for table, tags in tables.items():
+        columns = ",\n".join(f"        {name}" for name in (key, *(tag.name for tag in tags)))
+        ctes.append(f"{table} as (\n    select\n{columns}\n    from {{{{ ref('{table}') }}}}\n)")
+        joins.append(f"    {join} join {table}\n        on spine.{key} = {table}.{key}")
+    lines = ",\n".join(f"        {value}" for value in (f"spine.{key}", *values))
+    ctes.append(f"side_by_side as (\n    select\n{lines}\n    from spine\n" + "\n".join(joins) + "\n)")
     return f"{WRITTEN_SQL}with " + ",\n\n".join(ctes) + "\n\nselect * from side_by_side\n"
 
 
@@ -131,20 +141,6 @@ def _filled(table: str, tag: Tag) -> str:
             return f"coalesce({column}, false) as {tag.name}"
         case _:
             return column
-
-
-def _wide_sql(object_name: str, key: str, tables: dict[str, list[Tag]]) -> str:
-    spine = _spine_ref(object_name)
-    ctes = [f"spine as (\n    select {key}\n    from {{{{ ref('{spine}') }}}}\n)"]
-    lines = [f"        spine.{key}"]
-    joins = []
-    for table, tags in tables.items():
-        columns = ",\n".join(f"        {name}" for name in (key, *(tag.name for tag in tags)))
-        ctes.append(f"{table} as (\n    select\n{columns}\n    from {{{{ ref('{table}') }}}}\n)")
-        lines += [f"        {table}.{tag.name}" for tag in tags]
-        joins.append(f"    inner join {table}\n        on spine.{key} = {table}.{key}")
-    ctes.append("side_by_side as (\n    select\n" + ",\n".join(lines) + "\n    from spine\n" + "\n".join(joins) + "\n)")
-    return f"{WRITTEN_SQL}with " + ",\n\n".join(ctes) + "\n\nselect * from side_by_side\n"
 
 
 def _table_yaml(table: str, grain: str, object_name: str, key: str, tags: list[Tag]) -> str:

@@ -11,19 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tagloom.settings import PROJECT, Settings, identity_key
+from tagloom.transform import LAYERS
 
 if TYPE_CHECKING:
     import duckdb
 
-STEPS = (
-    "staging",
-    "identity_mapping",
-    "intermediate",
-    "tag_category",
-    "tag_integration",
-    "serving",
-    "document",
-)
+STEPS = (*LAYERS, "document")
 """The layers and what follows from them, in order: when one is built again, what stands on it is forgotten."""
 
 CODE = (

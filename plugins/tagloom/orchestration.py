@@ -32,10 +32,7 @@ from tagloom.readers import DeliveryError
 from tagloom.settings import PROJECT, Settings, load_settings
 from tagloom.sources import Source, load_source, load_sources
 from tagloom.transform import DOCUMENTATION, LAYERS, TransformError, build_layer, write_documentation
-from tagloom.warehouse import open_warehouse
-
-POOL = "warehouse"
-"""Airflow pool with one slot: DuckDB has one writing process, so tasks that open the warehouse take it in turn."""
+from tagloom.warehouse import POOL, open_warehouse
 
 START_DATE = datetime(2017, 1, 1, tzinfo=UTC)
 

@@ -24,12 +24,10 @@ import psutil
 
 from tagloom.environment import airflow_environment, base_url, service_port
 from tagloom.settings import Settings, identity_key
+from tagloom.warehouse import POOL
 
 HOST = "127.0.0.1"
 """Nothing here listens on any other address."""
-
-POOL = "warehouse"
-"""Airflow pool of the tasks that write to the warehouse file; one slot, because DuckDB has one writing process."""
 
 USER = "admin"
 

@@ -11,6 +11,9 @@ import duckdb
 
 from tagloom.settings import Settings, identity_key
 
+POOL = "warehouse"
+"""Airflow pool with one slot: DuckDB has one writing process, so tasks that open the warehouse take it in turn."""
+
 HMAC_BLOCK = 64
 """Block size of SHA-256 in bytes (RFC 2104)."""
 
