@@ -140,7 +140,12 @@ class TestStandIns:
         while len(family) < 2:
             time.sleep(0.05)
             family = service._family(settings, "scheduler")
-        os.kill(_running(settings)["scheduler"], signal.SIGKILL)
+        killed = _running(settings)["scheduler"]
+        os.kill(killed, signal.SIGKILL)
+        # The signal is sent, not yet delivered.
+        deadline = time.monotonic() + 10
+        while _alive(killed) and time.monotonic() < deadline:
+            time.sleep(0.05)
         assert len([process for process in family if _alive(process.pid)]) == 1
         down(settings)
         assert not [process for process in family if _alive(process.pid)]
