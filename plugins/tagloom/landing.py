@@ -1,36 +1,41 @@
 """Lands one data interval of a source: good rows in raw_<source>, bad ones in quarantine, a line in landing_log.
 
-For every delivery: rows read = landed + quarantined + duplicates.
+For every run and table: rows read = landed + quarantined + duplicates.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import time
-from dataclasses import asdict, dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
-from tagloom.readers import DeliveryError, find_deliveries, fingerprint, read_deliveries
+from tagloom.deliveries import Delivery, DeliveryError, find_deliveries
+from tagloom.drift import Difference, differences, record_differences
+from tagloom.history import replace_period
+from tagloom.operations import create_operations_tables
+from tagloom.raw_tables import META_COLUMNS, create_raw_table, delivered_columns, stored_name
+from tagloom.readers import Opened, open_deliveries
+from tagloom.repairs import repaired_ids
+from tagloom.retention import remove_expired
+from tagloom.rules import TYPED, Fault, faults, raw_text, torn_text, typed_value
 from tagloom.settings import Settings
-from tagloom.sources import Column, Source, Table
+from tagloom.sources import Source, Table
 
 if TYPE_CHECKING:
     import duckdb
 
 LANDED, UNCHANGED, NOTHING, STOPPED = "landed", "unchanged", "nothing delivered", "stopped"
 
-OPERATIONS_TABLES = """
-create schema if not exists operations;
-create table if not exists operations.landing_log (
-    run_id varchar, source varchar, table_name varchar, first_day date, end_day date, status varchar, files integer,
-    bytes bigint, rows_read bigint, rows_landed bigint, rows_quarantined bigint, duplicates bigint,
-    undeclared_columns varchar, seconds double, fingerprint varchar, logged_at timestamp
-);
-create table if not exists operations.quarantine (
-    source varchar, table_name varchar, source_file varchar, line bigint, day date, column_name varchar, reason varchar,
-    raw varchar, run_id varchar
-);
-"""
+KEPT_OF_STOPPED = 10_000
+"""Of a delivery that is refused because too many rows are bad, so many of these rows are shown in quarantine."""
+
+ARRIVED = "arrived"
+"""Temporary table in which a snapshot waits until it is compared with the one before."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +53,13 @@ class Landing:
     rows_landed: int = 0
     rows_quarantined: int = 0
     duplicates: int = 0
+    rows_removed: int = 0
+    restated_days: str = ""
     undeclared_columns: str = ""
     seconds: float = 0.0
     fingerprint: str = ""
+    drift: tuple[str, ...] = ()
+    """How the delivery differs from its declaration, in sentences that were not true of the delivery before."""
 
     def as_dict(self) -> dict:
         """Plain values, for XCom and asset extras."""
@@ -61,6 +70,34 @@ class BadDeliveryError(DeliveryError):
     """More rows are bad than the source's tolerated share; nothing of the delivery was landed."""
 
 
+@dataclass
+class _Work:
+    """What is to be read for one table, and what has come of it so far."""
+
+    source: Source
+    table: Table
+    target: str
+    """Qualified name of the table that rows are inserted into."""
+    landed_at: datetime
+    deliveries: list[Delivery]
+    replaced_days: list[date]
+    rows_read: int = 0
+    rows_inserted: int = 0
+    duplicates: int = 0
+    rows_removed: int = 0
+    opened: list[Opened] = field(default_factory=list)
+
+    @property
+    def days(self) -> list[date]:
+        """Days of the deliveries, in order."""
+        return sorted({delivery.day for delivery in self.deliveries} | set(self.replaced_days))
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What stands in error messages and statements."""
+        return {"source": self.source.name, "table": self.table.name}
+
+
 def land_source(
     connection: duckdb.DuckDBPyConnection,
     settings: Settings,
@@ -69,15 +106,19 @@ def land_source(
     end_day: date,
     run_id: str,
 ) -> list[Landing]:
-    """Land every table of a source for the days [first_day, end_day).
+    """Land every table of a source for the days of delivery [first_day, end_day).
 
-    Each table is replaced for these days in one transaction, so a run that is repeated or killed leaves the same rows.
-    Files that are known from the last run over the same days, under the same declaration, are not read again.
+    Each table is brought up to date in one transaction, so a run that is repeated or killed leaves the same rows. Files
+    that have landed and are the same, under the same declaration, are not read again; a day with a changed or removed
+    file is landed anew.
 
     Raises DeliveryError when a file cannot be used, BadDeliveryError when too many of its rows are bad.
     """
-    connection.execute(OPERATIONS_TABLES)
-    return [_land_table(connection, settings, source, table, first_day, end_day, run_id) for table in source.tables]
+    create_operations_tables(connection)
+    landings = [_land_table(connection, settings, source, table, first_day, end_day, run_id) for table in source.tables]
+    if source.is_on_arrival:
+        _tell_watcher(connection, settings, source)
+    return landings
 
 
 def _land_table(
@@ -90,293 +131,538 @@ def _land_table(
     run_id: str,
 ) -> Landing:
     started = time.monotonic()
-    known = {"source": source.name, "table": table.name, "first_day": str(first_day), "end_day": str(end_day)}
-    _create_raw_table(connection, source, table)
+    create_raw_table(connection, source, table)
     deliveries = find_deliveries(settings.landing / source.name, table, first_day, end_day)
-    if not deliveries and not _has_rows(connection, source, table, first_day, end_day):
-        landing = Landing(**known, status=NOTHING)
-        _log(connection, landing, run_id)
-        return landing
-    mark = fingerprint(source, table, deliveries)
     size = sum(delivery.path.stat().st_size for delivery in deliveries)
-    if _is_known(connection, source, table, first_day, end_day, mark):
-        return Landing(**known, status=UNCHANGED, files=len(deliveries), bytes=size, fingerprint=mark)
-
-    undeclared = read_deliveries(connection, table, deliveries)
-    _judge_rows(connection, source, table)
-    whole, torn, bad, duplicates = connection.execute(
-        """
-        select (select count(*) from delivered), (select count(*) from torn), (select count(*) from bad),
-            (select count(*) from repeated)
-        """
-    ).fetchall()[0]
+    declaration = _declaration_mark(source, table)
+    states = {_below_landing(settings, delivery): _file_state(delivery) for delivery in deliveries}
     landing = Landing(
-        **known,
-        status=LANDED,
+        source.name,
+        table.name,
+        str(first_day),
+        str(end_day),
+        status=NOTHING,
         files=len(deliveries),
         bytes=size,
-        rows_read=whole + torn,
-        rows_landed=whole - bad - duplicates,
-        rows_quarantined=torn + bad,
-        duplicates=duplicates,
-        undeclared_columns=", ".join(undeclared),
-        seconds=round(time.monotonic() - started, 3),
-        fingerprint=mark,
+        fingerprint=hashlib.sha256(f"{declaration} {sorted(states.items())}".encode()).hexdigest(),
     )
-    share = landing.rows_quarantined / max(landing.rows_read, 1)
-    if share > source.tolerated_bad_share:
-        _store(connection, source, table, first_day, end_day, Landing(**{**asdict(landing), "status": STOPPED}), run_id)
-        raise BadDeliveryError(_too_many_bad_rows(connection, source, table, landing, share))
-    _store(connection, source, table, first_day, end_day, landing, run_id)
+    works = _plan(connection, settings, source, table, deliveries, first_day, end_day, declaration)
+    if not works:
+        if deliveries:
+            return replace(landing, status=UNCHANGED)
+        _log(connection, landing, run_id)
+        return landing
+
+    connection.execute("begin")
+    try:
+        _prepare_set_aside(connection)
+        for work in works:
+            _read(connection, settings, work)
+        found = differences(connection, table, [opened for work in works for opened in work.opened], _rows_read(works))
+        _refuse_new_columns(source, table, works)
+        (quarantined,) = connection.execute("select count(*) from set_aside").fetchall()[0]
+        landing = replace(
+            landing,
+            status=LANDED,
+            rows_read=_rows_read(works),
+            rows_landed=sum(work.rows_inserted for work in works),
+            rows_quarantined=quarantined,
+            duplicates=sum(work.duplicates for work in works),
+            rows_removed=sum(work.rows_removed for work in works),
+            restated_days=", ".join(_restated_days(connection, works)),
+            undeclared_columns=", ".join(sorted({name for item in _opened(works) for name in item.undeclared})),
+        )
+        repaired = repaired_ids(settings.landing, source.name, table.name)
+        problem = _too_many_bad_rows(connection, works, repaired, found)
+        if problem:
+            kept = connection.sql(f"select * from set_aside limit {KEPT_OF_STOPPED}").to_arrow_table()
+            connection.execute("rollback")
+            _keep_stopped(connection, works, landing, kept, run_id)
+            raise BadDeliveryError(problem)
+        _write_books(connection, settings, works, repaired, declaration, run_id)
+        new_sentences = record_differences(connection, source, table, found, run_id)
+        remove_expired(connection, settings, source, table)
+        landing = replace(landing, drift=tuple(new_sentences), seconds=round(time.monotonic() - started, 3))
+        _log(connection, landing, run_id)
+        connection.execute("commit")
+    except BadDeliveryError:
+        raise
+    except BaseException:
+        connection.execute("rollback")
+        raise
     return landing
 
 
-def _create_raw_table(connection: duckdb.DuckDBPyConnection, source: Source, table: Table) -> None:
-    wanted = {column.name: column.sql_type for column in table.columns} | {
-        "_source_file": "varchar",
-        "_line": "bigint",
-        "_interval": "date",
-        "_landed_at": "timestamp",
-    }
-    connection.execute(f"create schema if not exists {source.raw_schema}")
-    columns = ", ".join(f'"{name}" {sql_type}' for name, sql_type in wanted.items())
-    connection.execute(f'create table if not exists {source.raw_schema}."{table.name}" ({columns})')
-    present = dict(
-        connection.execute(
-            "select column_name, lower(data_type) from duckdb_columns() where schema_name = ? and table_name = ?",
-            [source.raw_schema, table.name],
-        ).fetchall()
+# --- What is to be done ----------------------------------------------------------------------------------------------
+
+
+def _plan(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    source: Source,
+    table: Table,
+    deliveries: list[Delivery],
+    first_day: date,
+    end_day: date,
+    declaration: str,
+) -> list[_Work]:
+    """What must be read: nothing when everything has landed; for snapshots one piece of work a day."""
+    landed: dict[date, dict[str, tuple]] = {}
+    for day, file, *state in connection.execute(
+        "select day, source_file, bytes, modified_at, declaration from operations.landed_files "
+        "where source = ? and table_name = ? and day >= ? and day < ?",
+        [source.name, table.name, first_day, end_day],
+    ).fetchall():
+        landed.setdefault(day, {})[file] = tuple(state)
+    delivered: dict[date, dict[str, Delivery]] = {}
+    for delivery in deliveries:
+        delivered.setdefault(delivery.day, {})[_below_landing(settings, delivery)] = delivery
+    to_read: list[Delivery] = []
+    replaced: list[date] = []
+    for day in sorted(delivered.keys() | landed.keys()):
+        before, now = landed.get(day, {}), delivered.get(day, {})
+        changed = [
+            file for file, state in before.items() if file not in now or (*_file_state(now[file]), declaration) != state
+        ]
+        gone = before.keys() - now.keys()
+        may_be_taken_back = table.grain != "snapshot" and "{date}" in table.path
+        if gone and not may_be_taken_back and not now.keys() - before.keys():
+            # The landing zone was tidied up, or a file without a day in its name was written again; what it said stays.
+            continue
+        if changed or (table.grain == "snapshot" and now.keys() - before.keys()):
+            replaced.append(day)
+            to_read += now.values()
+        else:
+            to_read += [delivery for file, delivery in now.items() if file not in before]
+    if not to_read and not replaced:
+        return []
+    landed_at = datetime.now(UTC).replace(tzinfo=None)
+    if table.grain != "snapshot":
+        return [_Work(source, table, stored_name(source, table), landed_at, to_read, replaced)]
+    return [
+        _Work(source, table, ARRIVED, landed_at, [delivery for delivery in to_read if delivery.day == day], [day])
+        for day in sorted({delivery.day for delivery in to_read})
+    ]
+
+
+def _declaration_mark(source: Source, table: Table) -> str:
+    """Changes when the declaration changes what lands."""
+    shown = table.model_dump_json(exclude={"title": True, "identifiers": True, "columns": {"__all__": {"description"}}})
+    return hashlib.sha256(f"{shown} {source.time_zone}".encode()).hexdigest()[:16]
+
+
+def _file_state(delivery: Delivery) -> tuple[int, int]:
+    status = delivery.path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def _below_landing(settings: Settings, delivery: Delivery) -> str:
+    return delivery.path.relative_to(settings.landing).as_posix()
+
+
+# --- Reading ---------------------------------------------------------------------------------------------------------
+
+
+def _prepare_set_aside(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute(
+        "create or replace temp table set_aside (_source_file varchar, _line bigint, _interval date, "
+        "column_name varchar, reason varchar, raw varchar)"
     )
-    for name, sql_type in wanted.items():
-        if name not in present:
-            connection.execute(f'alter table {source.raw_schema}."{table.name}" add column "{name}" {sql_type}')
-        elif present[name].replace(" ", "") != sql_type:
-            raise DeliveryError(
-                f"{source.name}.yml: tables.{table.name}.columns.{name}: is declared {sql_type}, but what is landed is "
-                f"{present[name]}. Declare the old type, or drop {source.raw_schema}.{table.name} and land it again."
+
+
+def _read(connection: duckdb.DuckDBPyConnection, settings: Settings, work: _Work) -> None:
+    """Bring the rows of the deliveries into the raw table, the bad ones into set_aside."""
+    if work.table.grain == "snapshot":
+        columns = ", ".join(
+            f'"{name}" {sql_type}' for name, sql_type in (delivered_columns(work.table) | META_COLUMNS).items()
+        )
+        connection.execute(f"create or replace temp table {ARRIVED} ({columns})")
+    else:
+        (work.rows_removed,) = connection.execute(
+            f"delete from {work.target} where _interval in (select unnest($days::date[]))", {"days": work.replaced_days}
+        ).fetchall()[0]
+    work.opened = open_deliveries(connection, work.table, work.deliveries, settings.landing)
+    for opened in work.opened:
+        _refuse_new_columns(work.source, work.table, [work])
+        _insert(connection, settings, work, opened)
+    _remove_duplicates(connection, work)
+    if work.table.grain == "snapshot":
+        _say_what_is_true(connection, work)
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, settings: Settings, work: _Work, opened: Opened) -> None:
+    any_fault = " or ".join(f"({fault.condition})" for fault in faults(work.table, opened.is_text))
+    columns = [*work.table.column_names, *(["_extra"] if work.table.new_columns == "land" else [])]
+    typed = [
+        f'"{TYPED}{column.name}"' if column.type != "text" else _text(opened, column.name)
+        for column in work.table.columns
+    ]
+    typed += ["_extra"] if work.table.new_columns == "land" else []
+    listed = ", ".join(f'{value} as "{name}"' for name, value in zip(columns, typed, strict=True))
+    # The order of rows in the raw table says nothing; without it inserting needs less memory.
+    connection.execute("set preserve_insertion_order = false")
+    with opened.reading():
+        (inserted,) = connection.execute(
+            f"""
+            insert into {work.target} by name
+            select {listed}, _source_file, _line, _interval, $now::timestamp as _landed_at
+            from ({_checked_rows(work, opened)})
+            where ({any_fault}) is not true
+            """,
+            {"now": work.landed_at},
+        ).fetchall()[0]
+    if inserted < opened.rows.total():
+        # Only a delivery with bad rows is read a second time: a copy of every row beforehand would cost all the others.
+        _set_bad_rows_aside(connection, settings, work, opened)
+    work.rows_read += opened.rows.total()
+    work.rows_inserted += inserted
+
+
+def _set_bad_rows_aside(connection: duckdb.DuckDBPyConnection, settings: Settings, work: _Work, opened: Opened) -> None:
+    found = faults(work.table, opened.is_text)
+    torn = torn_text(work.table)
+    for again in open_deliveries(connection, work.table, opened.deliveries, settings.landing):
+        with again.reading():
+            connection.execute(
+                f"""
+                insert into set_aside
+                select _source_file, _line, _interval, {_first(found, "column")}, {_first(found, "reason")},
+                    case when _torn_reason is not null then {torn} else {raw_text(work.table)} end
+                from ({_checked_rows(work, again)})
+                where {" or ".join(f"({fault.condition})" for fault in found)}
+                """
             )
 
 
-def _has_rows(
-    connection: duckdb.DuckDBPyConnection, source: Source, table: Table, first_day: date, end_day: date
-) -> bool:
-    # A snapshot that was not delivered stays as it is; an event file that was taken back must go.
-    if table.grain == "snapshot":
-        return False
-    return bool(
-        connection.execute(
-            f'select 1 from {source.raw_schema}."{table.name}" where _interval >= ? and _interval < ? limit 1',
-            [first_day, end_day],
-        ).fetchall()
-    )
+def _checked_rows(work: _Work, opened: Opened) -> str:
+    """Query that adds the typed value of every column that is not text to what was delivered."""
+    typed = [
+        f'{typed_value(column, opened.is_text[column.name], work.source.time_zone)} as "{TYPED}{column.name}"'
+        for column in work.table.columns
+        if column.type != "text" or not opened.is_text[column.name]
+    ]
+    return f"select {', '.join(['*', *typed])} from {opened.relation}"
 
 
-def _is_known(
-    connection: duckdb.DuckDBPyConnection,
-    source: Source,
-    table: Table,
-    first_day: date,
-    end_day: date,
-    mark: str,
-) -> bool:
-    overlapping = connection.execute(
-        """
-        select first_day, end_day, fingerprint, status
-        from operations.landing_log
-        where source = ? and table_name = ? and (? or (first_day < ? and end_day > ?)) and status <> ?
-        order by logged_at desc
-        limit 1
-        """,
-        [source.name, table.name, table.grain == "snapshot", end_day, first_day, NOTHING],
-    ).fetchall()
-    return overlapping == [(first_day, end_day, mark, LANDED)]
+def _text(opened: Opened, name: str) -> str:
+    return f'"{name}"' if opened.is_text[name] else f'"{TYPED}{name}"'
 
 
-def _judge_rows(connection: duckdb.DuckDBPyConnection, source: Source, table: Table) -> None:
-    """Fill the temporary tables `bad` and `repeated` with the row ids of `delivered` that do not land.
-
-    bad: id, faulty_column, reason (null when the row only repeats a key). repeated: id of exact copies, dropped.
-    """
-    described = connection.execute("describe delivered").fetchall()
-    is_text = {name: data_type == "VARCHAR" for name, data_type, *_ in described}
-    faults = [fault for column in table.columns for fault in _faults(column, is_text[column.name], source.time_zone)]
-    any_fault = " or ".join(f"({condition})" for _, condition, _ in faults) or "false"
-    column_case = " ".join(f"when {condition} then '{name}'" for name, condition, _ in faults)
-    reason_case = " ".join(f"when {condition} then {reason}" for _, condition, reason in faults)
-    connection.execute(
-        f"""
-        create or replace temp table bad as
-        select rowid as id, case when false then '' {column_case} end as faulty_column,
-            case when false then '' {reason_case} end as reason
-        from delivered
-        where {any_fault}
-        """
-    )
-    key = ", ".join(f'"{name}"' for name in table.primary_key)
-    same = ", ".join(f'"{name}"' for name in table.column_names) if table.duplicates == "drop_exact" else key
-    connection.execute(
-        f"""
-        create or replace temp table repeated as
-        with keys_seen_twice as (
-            select {key}
-            from delivered
-            where rowid not in (select id from bad)
-            group by {key}
-            having count(*) > 1
-        ),
-        in_order as (
-            select delivered.rowid as id,
-                row_number() over (partition by {same} order by _interval, _source_file, _line) as place,
-                row_number() over (partition by {key} order by _interval, _source_file, _line) as place_in_key
-            from delivered
-            inner join keys_seen_twice using ({key})
-            where delivered.rowid not in (select id from bad)
-        )
-        select id, place > 1 as is_exact
-        from in_order
-        where place_in_key > 1
-        """
-    )
-    if table.duplicates == "drop_exact":
-        connection.execute(
-            "insert into bad select id, null, null from repeated where not is_exact; "
-            "delete from repeated where not is_exact"
+def _first(found: list[Fault], what: str) -> str:
+    if what == "column":
+        cases = " ".join(
+            f"when {fault.condition} then {_quoted(fault.column) if fault.column else 'null'}" for fault in found
         )
     else:
-        connection.execute("insert into bad select id, null, null from repeated; delete from repeated")
+        cases = " ".join(f"when {fault.condition} then {fault.reason}" for fault in found)
+    return f"case {cases} end"
 
 
-def _faults(column: Column, is_text: bool, time_zone: str) -> list[tuple[str, str, str]]:
-    """(column, SQL condition, SQL text of the reason); the first that holds is the one reported."""
-    name = f'"{column.name}"'
-    faults = []
-    if column.required:
-        faults.append((column.name, f"nullif({name}, '') is null" if is_text else f"{name} is null", "'is missing'"))
-    if not (is_text and column.type == "text"):
-        given = f"nullif({name}, '')" if is_text else name
-        faults.append(
-            (
-                column.name,
-                f"{given} is not null and {_typed(column, is_text, time_zone)} is null",
-                f"'is no {column.type}'",
-            )
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _rows_read(works: list[_Work]) -> int:
+    return sum(work.rows_read for work in works)
+
+
+def _opened(works: list[_Work]) -> list[Opened]:
+    return [opened for work in works for opened in work.opened]
+
+
+def _refuse_new_columns(source: Source, table: Table, works: list[_Work]) -> None:
+    undeclared = sorted({name for opened in _opened(works) for name in opened.undeclared})
+    if table.new_columns == "refuse" and undeclared:
+        raise DeliveryError(
+            f"{source.name}.{table.name}: the delivery has columns that nobody declared: {', '.join(undeclared)}. "
+            f"Declare them in sources/{source.name}.yml, or set new_columns to ignore or land."
         )
-    if column.pattern:
-        pattern = column.pattern.replace("'", "''")
-        given = f"nullif({name}, '')" if is_text else f"{name}::varchar"
-        faults.append((column.name, f"not regexp_full_match({given}, '{pattern}')", f"'does not match {pattern}'"))
-    return faults
 
 
-def _typed(column: Column, is_text: bool, time_zone: str) -> str:
-    name = f'"{column.name}"'
-    if is_text and column.type == "text":
-        return f"nullif({name}, '')"
-    given = f"nullif(trim({name}), '')" if is_text else name
-    typed = f"try_cast({given} as {column.sql_type})"
-    if column.type == "timestamp" and time_zone != "UTC":
-        return f"timezone('UTC', timezone('{time_zone}', {typed}))"
-    return typed
+# --- Duplicates ------------------------------------------------------------------------------------------------------
 
 
-def _store(
-    connection: duckdb.DuckDBPyConnection,
-    source: Source,
-    table: Table,
-    first_day: date,
-    end_day: date,
-    landing: Landing,
-    run_id: str,
-) -> None:
-    described = connection.execute("describe delivered").fetchall()
-    is_text = {name: data_type == "VARCHAR" for name, data_type, *_ in described}
-    typed = ", ".join(
-        f'{_typed(column, is_text[column.name], source.time_zone)} as "{column.name}"' for column in table.columns
+def _remove_duplicates(connection: duckdb.DuckDBPyConnection, work: _Work) -> None:
+    """Of the rows of one day that have one primary key leave one, by the rule of the declaration.
+
+    Exact copies are counted as duplicates. For grain change only these are removed: a key changes many times.
+    """
+    table = work.table
+    content = [*table.column_names, *(["_extra"] if table.new_columns == "land" else [])]
+    key = content if table.grain == "change" else table.primary_key
+    keys = ", ".join(f'"{name}"' for name in ("_interval", *key))
+    connection.execute(
+        f"""
+        create or replace temp table repeated_keys as
+        select {keys} from {work.target}
+        where _interval in (select unnest($days::date[]))
+        group by all having count(*) > 1
+        """,
+        {"days": work.days},
     )
-    raw_table = f'{source.raw_schema}."{table.name}"'
-    days = "true" if table.grain == "snapshot" else "_interval >= $first_day and _interval < $end_day"
-    span = {"first_day": first_day, "end_day": end_day}
-    connection.execute("begin")
-    try:
-        if landing.status == LANDED:
-            connection.execute(f"delete from {raw_table} where {days}", span if table.grain == "event" else {})
-            connection.execute(
-                f"insert into {raw_table} by name select {typed}, _source_file, _line, _interval, "
-                "$now::timestamp as _landed_at from delivered "
-                "where rowid not in (select id from bad) and rowid not in (select id from repeated)",
-                {"now": _now()},
-            )
-        connection.execute(
-            "delete from operations.quarantine where source = $source and table_name = $table "
-            "and ($snapshot or (day >= $first_day and day < $end_day))",
-            {"source": source.name, "table": table.name, "snapshot": table.grain == "snapshot", **span},
+    if not connection.execute("select 1 from repeated_keys limit 1").fetchall():
+        return
+    same_key = " and ".join(
+        f'stored."{name}" is not distinct from repeated_keys."{name}"' for name in ("_interval", *key)
+    )
+    contents = ", ".join(f'"{name}"' for name in ("_interval", *content))
+    connection.execute(
+        f"""
+        create or replace temp table losers as
+        select _loser, _copy > 1 as _is_copy, _landed_at = $now as _is_new, _winner
+        from (
+            select stored.rowid as _loser, stored._landed_at,
+                row_number() over (partition by {_of("stored", keys)} order by {_order(table)}) as _place,
+                row_number() over (partition by {_of("stored", contents)} order by {_order(table)}) as _copy,
+                first_value(stored._source_file || ' line ' || stored._line)
+                    over (partition by {_of("stored", keys)} order by {_order(table)}) as _winner
+            from {work.target} as stored
+            inner join repeated_keys on {same_key}
         )
+        where _place > 1
+        """,
+        {"now": work.landed_at},
+    )
+    if table.duplicates == "quarantine" and table.grain != "change":
         connection.execute(
             f"""
-            insert into operations.quarantine
-            select $source, $table, _source_file, _line, _interval, faulty_column, reason, raw, $run_id
-            from ({_quarantined_rows(table)})
-            """,
-            {"source": source.name, "table": table.name, "run_id": run_id},
+            insert into set_aside
+            select _source_file, _line, _interval, null, 'repeats the primary key of another row with other content',
+                json_merge_patch({raw_text(table)}, json_object('(the row that landed)', losers._winner))
+            from {work.target} as stored
+            inner join losers on stored.rowid = losers._loser and losers._is_new and not losers._is_copy
+            """
         )
-        _log(connection, landing, run_id)
+        counted = "_is_copy"
+    else:
+        counted = "true"
+    new, duplicates, old = connection.execute(
+        f"""
+        select count(*) filter (where _is_new), count(*) filter (where _is_new and {counted}),
+            count(*) filter (where not _is_new)
+        from losers
+        """
+    ).fetchall()[0]
+    connection.execute(f"delete from {work.target} where rowid in (select _loser from losers)")
+    work.rows_inserted -= new
+    work.duplicates += duplicates
+    work.rows_removed += old
+
+
+def _order(table: Table) -> str:
+    """Which of the rows with one key comes first, so that it stays."""
+    place = "stored._source_file, stored._line"
+    if table.duplicates == "quarantine" or table.grain == "change":
+        return f"stored._landed_at, {place}"
+    time_first = f'stored."{table.event_time}", ' if table.event_time else ""
+    order = f"{time_first}{place}"
+    if table.duplicates == "keep_first":
+        return order
+    return ", ".join(f"{part} desc nulls last" for part in order.split(", "))
+
+
+def _of(table: str, names: str) -> str:
+    return ", ".join(f"{table}.{name}" for name in names.split(", "))
+
+
+# --- Snapshots -------------------------------------------------------------------------------------------------------
+
+
+def _say_what_is_true(connection: duckdb.DuckDBPyConnection, work: _Work) -> None:
+    (day,) = work.days
+    stored = stored_name(work.source, work.table)
+    (next_day,) = connection.execute(
+        "select min(day) from operations.landed_files where source = $source and table_name = $table and day > $day",
+        {**work.names, "day": day},
+    ).fetchall()[0]
+    replace_period(connection, stored, ARRIVED, work.table.primary_key, delivered_columns(work.table), day, next_day)
+
+
+# --- Judging the whole -----------------------------------------------------------------------------------------------
+
+
+def _too_many_bad_rows(
+    connection: duckdb.DuckDBPyConnection, works: list[_Work], repaired: list[str], found: list[Difference]
+) -> str:
+    """Why the run must stop; empty when it may go on. Other files of the same days count too, repaired rows do not."""
+    source, table = works[0].source, works[0].table
+    files = [opened_file for opened in _opened(works) for opened_file in opened.rows]
+    days = sorted({day for work in works for day in work.days})
+    names = {"source": source.name, "table": table.name}
+    bad_now, bad_before, rows_before = connection.execute(
+        f"""
+        select
+            (select count(*) from set_aside where not list_contains($repaired, {_IDENTITY})),
+            coalesce(sum(rows_quarantined), 0), coalesce(sum(rows_read), 0)
+        from operations.landed_files
+        where source = $source and table_name = $table and list_contains($days, day)
+            and not list_contains($files, source_file)
+        """,
+        {**names, "repaired": repaired, "days": days, "files": files},
+    ).fetchall()[0]
+    bad, rows = bad_now + bad_before, _rows_read(works) + rows_before
+    share = bad / max(rows, 1)
+    if bad_now == 0 or bad <= source.tolerated_bad_rows or share <= source.tolerated_bad_share:
+        return ""
+    reasons = connection.execute(
+        """
+        select coalesce(column_name || ' ', '') || reason, count(*), min_by(_source_file, (_source_file, _line)),
+            min_by(_line, (_source_file, _line))
+        from set_aside group by all order by 2 desc, 1 limit 3
+        """
+    ).fetchall()
+    worst = "; ".join(f"{reason} ({count:,} rows, first {file} line {line})" for reason, count, file, line in reasons)
+    drift = "".join(f" {difference.sentence}" for difference in found)
+    return (
+        f"{source.name}.{table.name}: {bad:,} of {rows:,} rows are bad "
+        f"({share:.1%}), more than the tolerated {source.tolerated_bad_share:.1%}: {worst}.{drift} "
+        "Nothing of this delivery was landed; the rows are in operations.quarantine. "
+        f"Ask {source.owner} for a new delivery or raise tolerated_bad_share in sources/{source.name}.yml."
+    )
+
+
+def _restated_days(connection: duckdb.DuckDBPyConnection, works: list[_Work]) -> list[str]:
+    """Days of rows that were delivered on a later day than the one they belong to, newest first."""
+    table = works[0].table
+    if table.event_time is None or table.grain == "snapshot":
+        return []
+    late = connection.execute(
+        f"""
+        select cast("{table.event_time}" as date) as day, count(*)
+        from {works[0].target}
+        where _landed_at = $now and cast("{table.event_time}" as date) < _interval
+        group by all order by day desc limit 31
+        """,
+        {"now": works[0].landed_at},
+    ).fetchall()
+    return [f"{day} ({rows:,} rows)" for day, rows in late]
+
+
+# --- The books -------------------------------------------------------------------------------------------------------
+
+_IDENTITY = "left(md5($source || '.' || $table || ':' || _source_file || ':' || _line), 16)"
+"""SQL of the id of a quarantined row: the same whenever the same line of the same file is read."""
+
+
+def _write_books(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    works: list[_Work],
+    repaired: list[str],
+    declaration: str,
+    run_id: str,
+) -> None:
+    _clear_quarantine(connection, works)
+    names = works[0].names
+    now = works[0].landed_at
+    connection.execute(
+        f"""
+        insert into operations.quarantine by name
+        select {_IDENTITY} as quarantine_id, $source as source, $table as table_name, _source_file as source_file,
+            _line as line, _interval as day, column_name, reason, raw, $run_id as run_id,
+            $now::timestamp as quarantined_at, list_contains($repaired, {_IDENTITY}) as repaired
+        from set_aside
+        """,
+        {**names, "repaired": repaired, "run_id": run_id, "now": now},
+    )
+    connection.execute(
+        """
+        delete from operations.landed_files
+        where source = $source and table_name = $table and list_contains($replaced, day)
+        """,
+        {**names, "replaced": [day for work in works for day in work.replaced_days]},
+    )
+    rows_read = sum((opened.rows for opened in _opened(works)), Counter())
+    files = [
+        (_below_landing(settings, delivery), delivery.day, *_file_state(delivery))
+        for work in works
+        for delivery in work.deliveries
+    ]
+    connection.execute(
+        """
+        insert into operations.landed_files by name
+        with files as (
+            select unnest($files) as source_file, unnest($days) as day, unnest($sizes) as bytes,
+                unnest($times) as modified_at, unnest($rows) as rows_read
+        ),
+        bad as (
+            select _source_file as source_file, count(*) as rows_quarantined from set_aside group by all
+        )
+        select $source as source, $table as table_name, files.*, $declaration as declaration,
+            coalesce(bad.rows_quarantined, 0) as rows_quarantined, $run_id as run_id
+        from files
+        left join bad using (source_file)
+        """,
+        {
+            **names,
+            "declaration": declaration,
+            "run_id": run_id,
+            **{name: [file[place] for file in files] for place, name in enumerate(("files", "days", "sizes", "times"))},
+            "rows": [rows_read[file[0]] for file in files],
+        },
+    )
+
+
+def _clear_quarantine(connection: duckdb.DuckDBPyConnection, works: list[_Work]) -> None:
+    """Forget what an earlier run said about the days and files that are read now."""
+    connection.execute(
+        """
+        delete from operations.quarantine
+        where source = $source and table_name = $table
+            and (list_contains($replaced, day) or list_contains($files, source_file))
+        """,
+        {
+            **works[0].names,
+            "replaced": [day for work in works for day in work.replaced_days],
+            "files": [file for opened in _opened(works) for file in opened.rows],
+        },
+    )
+
+
+def _keep_stopped(
+    connection: duckdb.DuckDBPyConnection, works: list[_Work], landing: Landing, kept: object, run_id: str
+) -> None:
+    """After the roll-back: show in quarantine why the delivery was refused."""
+    connection.execute("begin")
+    try:
+        _clear_quarantine(connection, works)
+        connection.register("kept_rows", kept)
+        connection.execute(
+            f"""
+            insert into operations.quarantine by name
+            select {_IDENTITY} as quarantine_id, $source as source, $table as table_name, _source_file as source_file,
+                _line as line, _interval as day, column_name, reason, raw, $run_id as run_id,
+                $now::timestamp as quarantined_at, false as repaired
+            from kept_rows
+            """,
+            {**works[0].names, "run_id": run_id, "now": works[0].landed_at},
+        )
+        connection.unregister("kept_rows")
+        _log(connection, replace(landing, status=STOPPED, rows_removed=0), run_id)
         connection.execute("commit")
     except BaseException:
         connection.execute("rollback")
         raise
 
 
-def _quarantined_rows(table: Table) -> str:
-    """Bad rows with their raw text; what a personal column held is hidden, in a torn line all of it."""
-    shown = ", ".join(
-        f"'{column.name}': "
-        + (
-            f"case when \"{column.name}\" is not null then '•••' end"
-            if column.personal_data == "direct"
-            else f'"{column.name}"::varchar'
-        )
-        for column in table.columns
-    )
-    is_personal = any(column.personal_data == "direct" for column in table.columns)
-    torn = "'(' || length(raw) || ' characters, hidden because they may be personal)'" if is_personal else "raw"
-    return f"""
-        select _source_file, _line, _interval, faulty_column,
-            coalesce(reason, 'repeats the primary key of an earlier row') as reason,
-            to_json({{{shown}}})::varchar as raw
-        from delivered
-        inner join bad on delivered.rowid = bad.id
-        union all
-        select _source_file, _line, _interval, null, reason, {torn} from torn
-    """
-
-
-def _too_many_bad_rows(
-    connection: duckdb.DuckDBPyConnection, source: Source, table: Table, landing: Landing, share: float
-) -> str:
-    reasons = connection.execute(
-        """
-        select coalesce(column_name || ' ', '') || reason, count(*), any_value(source_file), min(line)
-        from operations.quarantine
-        where source = ? and table_name = ?
-        group by all order by 2 desc, 1 limit 3
-        """,
-        [source.name, table.name],
-    ).fetchall()
-    worst = "; ".join(f"{reason} ({count:,} rows, first {file} line {line})" for reason, count, file, line in reasons)
-    return (
-        f"{source.name}.{table.name}: {landing.rows_quarantined:,} of {landing.rows_read:,} rows are bad "
-        f"({share:.1%}), more than the tolerated {source.tolerated_bad_share:.1%}: {worst}. "
-        "Nothing of this delivery was landed; the rows are in operations.quarantine. "
-        f"Ask {source.owner} for a new delivery or raise tolerated_bad_share in sources/{source.name}.yml."
-    )
-
-
 def _log(connection: duckdb.DuckDBPyConnection, landing: Landing, run_id: str) -> None:
+    row = asdict(landing) | {"table_name": landing.table, "run_id": run_id}
+    row["logged_at"] = datetime.now(UTC).replace(tzinfo=None)
+    del row["table"], row["drift"]
     connection.execute(
-        "insert into operations.landing_log values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [run_id, *asdict(landing).values(), _now()],
+        f"insert into operations.landing_log ({', '.join(row)}) values ({', '.join('?' * len(row))})",
+        list(row.values()),
     )
 
 
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
+def _tell_watcher(connection: duckdb.DuckDBPyConnection, settings: Settings, source: Source) -> None:
+    """Write down which files have landed, where the watcher can read it without opening the warehouse."""
+    landed = connection.execute(
+        "select source_file, bytes, modified_at from operations.landed_files where source = ? order by all",
+        [source.name],
+    ).fetchall()
+    folder = settings.home / "arrivals"
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / f".{source.name}.{os.getpid()}"
+    draft.write_text(json.dumps({file: state for file, *state in landed}), encoding="utf-8")
+    draft.replace(folder / f"{source.name}.json")

@@ -1,0 +1,114 @@
+"""What a declaration demands of a row, as SQL: the typed value of each column, and the faults that set a row aside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tagloom.sources import Column, Table
+
+HAS_OFFSET = r"[0-9]{2}:[0-9]{2}.*([zZ]|[+-][0-9]{2}(:?[0-9]{2})?)$"
+"""A timestamp that says itself how far from UTC it is."""
+
+FUTURE_DAYS = 2
+"""A row may be true until the end of the UTC day after its delivery's: local calendars are up to 14 hours ahead."""
+
+TYPED = "_typed_"
+"""Prefix of the typed columns inside the query that checks the rows."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One reason to set a row aside."""
+
+    column: str
+    condition: str
+    """SQL over the delivered columns and the typed ones (prefix TYPED); true when the row is bad."""
+    reason: str
+    """SQL text."""
+
+
+def typed_value(column: Column, is_text: bool, time_zone: str) -> str:
+    """SQL of the column's typed value in UTC; null when it has none. `time_zone` is the source's (IANA)."""
+    name = f'"{column.name}"'
+    if column.type == "text":
+        return name if is_text else f"cast({name} as varchar)"
+    if is_text and column.type == "boolean":
+        return f"try_cast(trim({name}) as boolean)"
+    if column.type != "timestamp":
+        if is_text and column.format:
+            return f"cast(try_strptime({name}, {_quoted(column.format)}) as date)"
+        return f"try_cast({name} as {column.sql_type})"
+    local = (
+        f"try_strptime({name}, {_quoted(column.format)})"
+        if column.format and is_text
+        else f"try_cast({name} as timestamp)"
+    )
+    utc = local if time_zone == "UTC" else f"timezone('UTC', timezone('{time_zone}', {local}))"
+    if not is_text or column.format:
+        return utc
+    has_offset = f"(length({name}) > 19 or {name} like '%Z') and regexp_matches({name}, '{HAS_OFFSET}')"
+    return f"case when {has_offset} then timezone('UTC', try_cast({name} as timestamptz)) else {utc} end"
+
+
+def faults(table: Table, is_text: dict[str, bool]) -> list[Fault]:
+    """Every fault that a row of the table can have; the first that holds is the one to report."""
+    found = [Fault("", "_torn_reason is not null", "_torn_reason")]
+    for column in table.columns:
+        found += _faults_of(column, is_text[column.name], column.name in table.primary_key)
+    if table.event_time:
+        found.append(
+            Fault(
+                table.event_time,
+                f'"{TYPED}{table.event_time}" >= _interval + interval {FUTURE_DAYS} days',
+                "'lies after the day of its delivery'",
+            )
+        )
+    return found
+
+
+def _faults_of(column: Column, is_text: bool, is_key: bool) -> list[Fault]:
+    name, typed = f'"{column.name}"', f'"{TYPED}{column.name}"'
+    found = []
+    if column.required or is_key:
+        blank = f" or (starts_with({name}, ' ') and trim({name}) = '')" if is_text else ""
+        empty = f"({name} is null{blank})"
+        found.append(Fault(column.name, empty, "'is missing'" if column.required else "'is missing from the key'"))
+    if column.type != "text":
+        wrong = f"{name} is not null and {typed} is null"
+        if column.type == "integer":
+            # The cast would round.
+            looks_broken = f"contains({name}, '.') or contains({name}, 'e')" if is_text else "true"
+            wrong += f" or (({looks_broken}) and {typed} <> try_cast({name} as double))"
+        elif column.type in ("number", "date", "timestamp"):
+            wrong += f" or not isfinite({typed})"
+        found.append(Fault(column.name, f"({wrong})", f"'is no {column.type}'"))
+    if column.pattern:
+        text = name if is_text else typed if column.type == "text" else f"cast({name} as varchar)"
+        pattern = _quoted(column.pattern)
+        found.append(Fault(column.name, f"not regexp_full_match({text}, {pattern})", f"'does not match ' || {pattern}"))
+    return found
+
+
+def raw_text(table: Table, prefix: str = "") -> str:
+    """SQL of a row as JSON for people to read; what a column of direct personal data held is hidden."""
+    shown = ", ".join(
+        f"'{column.name}': "
+        + (
+            f"case when \"{prefix}{column.name}\" is not null then '•••' end"
+            if column.personal_data == "direct"
+            else f'cast("{prefix}{column.name}" as varchar)'
+        )
+        for column in table.columns
+    )
+    return f"cast(to_json({{{shown}}}) as varchar)"
+
+
+def torn_text(table: Table) -> str:
+    """SQL of the text of a row that could not be split; hidden where any column may be personal."""
+    if any(column.personal_data == "direct" for column in table.columns):
+        return "'(' || length(_torn) || ' characters, hidden because they may be personal)'"
+    return "_torn"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,161 @@
+"""What landing costs: rows per second with every check on, against DuckDB reading the same file into a bare table.
+
+`make bench-ingest`. Both read 20 million events, from CSV and from Parquet, each in a process and a database of its
+own, alternating, best of two. Then a CSV file ten times as large as DuckDB's memory limit is landed, and the process's
+largest size is shown. Some rows are bad, so quarantine works too.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import duckdb
+from tagloom.landing import land_source
+from tagloom.settings import Settings, load_settings
+from tagloom.sources import Source
+from tagloom.warehouse import open_warehouse
+
+ROWS = 20_000_000
+ROUNDS = 2
+DAY = date(2017, 7, 1)
+BAD_ROW_EVERY = 100_003
+"""A prime, so that bad rows fall everywhere in the file."""
+
+TARGET = 0.6
+
+EVENTS = """
+select
+    case when i % {bad} = 1 then null else 'E' || lpad(cast(i as varchar), 9, '0') end as event_id,
+    'W' || lpad(cast(hash(i) % 600000 as varchar), 6, '0') as web_user_id,
+    case hash(i + 1) % 4 when 0 then 'search' when 1 then 'add_to_cart' when 2 then 'purchase' else 'product_view' end
+        as event,
+    case hash(i + 2) % 3 when 0 then 'desktop' when 1 then 'mobile' else 'tablet' end as platform,
+    case hash(i + 3) % 4 when 0 then 'direct' when 1 then 'email' when 2 then 'paid_search' else 'organic' end
+        as channel,
+    timestamp '2017-07-01' + to_seconds(i // 240) as occurred_at,
+    cast(hash(i + 5) % 10000 / 100 as decimal(8, 2)) as amount
+from range({rows}) as numbers(i)
+"""
+
+BARE = {
+    "csv": "create table events as select * from read_csv('{file}')",
+    "parquet": "create table events as select * from read_parquet('{file}')",
+}
+
+
+def declaration(file_format: str) -> Source:
+    """The events, with a check on nearly every column."""
+    columns = [
+        {"name": "event_id", "type": "text", "required": True, "pattern": "E[0-9]{9}"},
+        {"name": "web_user_id", "type": "text", "required": True, "pattern": "W[0-9]{6}"},
+        {"name": "event", "type": "text", "required": True},
+        {"name": "platform", "type": "text", "required": True, "pattern": "desktop|mobile|tablet"},
+        {"name": "channel", "type": "text", "required": True},
+        {"name": "occurred_at", "type": "timestamp", "required": True},
+        {"name": "amount", "type": "decimal(8,2)"},
+    ]
+    table = {
+        "name": "events",
+        "title": "Events",
+        "reader": {"kind": "files", "format": file_format, "path": f"{{date}}.{file_format}"},
+        "grain": "event",
+        "primary_key": ["event_id"],
+        "event_time": "occurred_at",
+        "columns": columns,
+    }
+    words = {"title": "Bench", "title_zh": "基准", "owner": "bench@example.com", "party": "first"}
+    return Source.model_validate(
+        {"name": "bench", **words, "consent_basis": "none", "licence": "none", "tables": [table]}
+    )
+
+
+def main() -> int:
+    """Measure and print; 1 when the target is missed."""
+    if len(sys.argv) > 1:
+        return child(*sys.argv[1:])
+    with tempfile.TemporaryDirectory(prefix="bench-ingest-") as name:
+        folder = Path(name)
+        print(f"Writing {ROWS:,} events as CSV and Parquet", flush=True)
+        files = write_events(folder)
+        reached = True
+        for file_format, file in files.items():
+            times: dict[str, list[float]] = {"bare": [], "landing": []}
+            for _ in range(ROUNDS):
+                for what in times:
+                    measured = run(what, file_format, file)
+                    times[what].append(measured["seconds"])
+                    print(f"  {file_format:8} {what:8} {measured['seconds']:6.1f} s  {measured['said']}", flush=True)
+            bare, landing = min(times["bare"]), min(times["landing"])
+            ratio = bare / landing
+            reached &= ratio >= TARGET
+            print(
+                f"{file_format}: {ROWS / landing / 1e6:.2f} million rows/s landed, {ROWS / bare / 1e6:.2f} into a bare "
+                f"table, ratio {ratio:.2f} (wanted: {TARGET} or more)",
+                flush=True,
+            )
+        limit = max(files["csv"].stat().st_size // 10 // 2**20, 64)
+        measured = run("landing", "csv", files["csv"], memory_limit=f"{limit}MB")
+        print(
+            f"memory: {files['csv'].stat().st_size / 2**20:,.0f} MB of CSV with DuckDB's memory limit at {limit} MB: "
+            f"{measured['seconds']:.1f} s, process at most {measured['megabytes']:,.0f} MB"
+        )
+        return 0 if reached else 1
+
+
+def write_events(folder: Path) -> dict[str, Path]:
+    """Format -> file."""
+    files = {file_format: folder / "bench" / f"{DAY}.{file_format}" for file_format in BARE}
+    (folder / "bench").mkdir()
+    with duckdb.connect() as connection:
+        query = EVENTS.format(rows=ROWS, bad=BAD_ROW_EVERY)
+        connection.execute(f"copy ({query}) to '{files['parquet']}' (format parquet)")
+        connection.execute(f"copy (select * from '{files['parquet']}') to '{files['csv']}' (header)")
+    return files
+
+
+def run(what: str, file_format: str, file: Path, memory_limit: str = "") -> dict:
+    """Measure one load in a process of its own."""
+    command = [sys.executable, __file__, what, file_format, str(file), memory_limit]
+    outcome = subprocess.run(command, capture_output=True, text=True, check=False)
+    if outcome.returncode:
+        raise SystemExit(outcome.stderr)
+    return json.loads(outcome.stdout)
+
+
+def child(what: str, file_format: str, file: str, memory_limit: str) -> int:
+    """Load once and print what it took as JSON."""
+    with tempfile.TemporaryDirectory(prefix="bench-home-", dir=Path(file).parents[1]) as home:
+        settings = replace(load_settings(), home=Path(home), landing=Path(file).parents[1])
+        settings = replace(settings, memory_limit=memory_limit) if memory_limit else settings
+        started = time.monotonic()
+        said = bare(settings, file_format, file) if what == "bare" else land(settings, file_format)
+        seconds = time.monotonic() - started
+    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"seconds": seconds, "said": said, "megabytes": size}))
+    return 0
+
+
+def bare(settings: Settings, file_format: str, file: str) -> str:
+    """What DuckDB does by itself: it guesses the types and checks nothing."""
+    with open_warehouse(settings) as connection:
+        (rows,) = connection.execute(BARE[file_format].format(file=file)).fetchall()[0]
+    return f"{rows:,} rows"
+
+
+def land(settings: Settings, file_format: str) -> str:
+    """What a run does."""
+    with open_warehouse(settings) as connection:
+        (landing,) = land_source(connection, settings, declaration(file_format), DAY, date(2017, 7, 2), "bench")
+    return f"{landing.rows_landed:,} rows, {landing.rows_quarantined:,} in quarantine"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
