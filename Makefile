@@ -11,7 +11,7 @@ RUN := PYTHONPATH=plugins $(BIN)/python -m tagloom
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 	--no-emit-index-url --custom-compile-command "make lock"
 
-.PHONY: help setup setup-dev demo demo-alert bench-schedule test test-fast lint format tags up down status docs lock clean
+.PHONY: help setup setup-dev demo demo-alert bench-schedule bench-ingest bench-latency bench-collector test test-fast lint format tags up down status docs lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -38,9 +38,10 @@ $(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
 	@touch $@
 
 .env: | $(VENV)/installed
-	@sed "s/^TAGLOOM_IDENTITY_KEY=$$/TAGLOOM_IDENTITY_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_hex(32))')/" \
+	@sed -e "s/^TAGLOOM_IDENTITY_KEY=$$/TAGLOOM_IDENTITY_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_hex(32))')/" \
+		-e "s/^TAGLOOM_COLLECTOR_KEYS=$$/TAGLOOM_COLLECTOR_KEYS=web:$$($(BIN)/python -c 'import secrets; print(secrets.token_hex(24))')/" \
 		.env.example > .env.new && chmod 600 .env.new && mv .env.new .env
-	@echo "Wrote .env with a new identity key; keep a copy of it"
+	@echo "Wrote .env with a new identity key and a key for the collector; keep a copy of it"
 
 demo: setup ## Load a year of real purchases, run the DAGs, show what came out
 	@PYTHONPATH=plugins $(BIN)/python -m sample_data.run
@@ -51,6 +52,15 @@ demo-alert: setup ## Break one delivery of the demo on purpose and show the aler
 bench-schedule: setup ## Measure what scheduling costs against a bare dbt build (after demo)
 	@PYTHONPATH=plugins:. $(BIN)/python tests/benchmarks/scheduled_run.py
 
+bench-ingest: setup ## Measure landing 20 million events against a bare DuckDB table
+	@PYTHONPATH=plugins:. $(BIN)/python tests/benchmarks/ingest.py
+
+bench-latency: setup ## Measure how soon a pushed event shows in person_tags (after demo)
+	@PYTHONPATH=plugins:. $(BIN)/python tests/benchmarks/latency.py
+
+bench-collector: setup ## Measure what the collector takes
+	@PYTHONPATH=plugins:. $(BIN)/python tests/benchmarks/collector.py
+
 test: setup-dev ## Run every test
 	@$(BIN)/python -m pytest
 
@@ -60,7 +70,7 @@ test-fast: setup-dev ## Run the tests that take seconds
 lint: setup-dev ## Check style, written files, source declarations and tag definitions
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
-	@$(RUN) sources check
+	@$(RUN) source check
 	@$(RUN) tags --check
 	@$(BIN)/sqlfluff lint --disable-progress-bar --processes 2 dbt_project/models dbt_project/data-tests
 

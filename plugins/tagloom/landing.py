@@ -493,10 +493,16 @@ def _too_many_bad_rows(
         f"""
         select
             (select count(*) from set_aside where not list_contains($repaired, {_IDENTITY})),
-            coalesce(sum(rows_quarantined), 0), coalesce(sum(rows_read), 0)
-        from operations.landed_files
-        where source = $source and table_name = $table and list_contains($days, day)
-            and not list_contains($files, source_file)
+            (
+                select count(*) from operations.quarantine
+                where source = $source and table_name = $table and list_contains($days, day)
+                    and not list_contains($files, source_file) and not list_contains($repaired, quarantine_id)
+            ),
+            (
+                select coalesce(sum(rows_read), 0) from operations.landed_files
+                where source = $source and table_name = $table and list_contains($days, day)
+                    and not list_contains($files, source_file)
+            )
         """,
         {**names, "repaired": repaired, "days": days, "files": files},
     ).fetchall()[0]
@@ -560,10 +566,20 @@ def _write_books(
         insert into operations.quarantine by name
         select {_IDENTITY} as quarantine_id, $source as source, $table as table_name, _source_file as source_file,
             _line as line, _interval as day, column_name, reason, raw, $run_id as run_id,
-            $now::timestamp as quarantined_at, list_contains($repaired, {_IDENTITY}) as repaired
+            $now::timestamp as quarantined_at, false as repaired
         from set_aside
         """,
-        {**names, "repaired": repaired, "run_id": run_id, "now": now},
+        {**names, "run_id": run_id, "now": now},
+    )
+    # A repair is a file of its own: the row that it stands for may have been set aside by an earlier run.
+    connection.execute(
+        """
+        update operations.quarantine
+        set repaired = list_contains($repaired, quarantine_id)
+        where source = $source and table_name = $table
+            and repaired is distinct from list_contains($repaired, quarantine_id)
+        """,
+        {**names, "repaired": repaired},
     )
     connection.execute(
         """

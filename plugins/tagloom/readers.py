@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,7 +81,9 @@ class Opened:
     def close(self) -> None:
         """Let go of the files; the relation cannot be selected from any more."""
         if self._connection is not None and self._stream is not None:
-            self._connection.unregister(self._stream)
+            # In a transaction that was aborted DuckDB forgets nothing; the name is not used again.
+            with suppress(duckdb.TransactionException):
+                self._connection.unregister(self._stream)
         self._connection = None
 
 
@@ -121,6 +123,7 @@ class _Layout:
 
     names: Sequence[str]
     positions: Sequence[int | None]
+    """Where each declared column stands among the names; None when the file lacks it."""
     undeclared: Sequence[int]
     rows: Callable[[], Iterator[Rows]]
 
@@ -130,7 +133,12 @@ def _delimited_file(path: Path, table: Table) -> _Layout | None:
     if layout is None:
         return None
     nulls = table.file_format.null_values
-    return _Layout(layout.header, layout.positions, layout.undeclared, lambda: delimited.read_rows(layout, nulls))
+    return _Layout(
+        layout.header,
+        layout.positions,
+        layout.undeclared,
+        lambda: delimited.read_rows(layout, nulls, table.new_columns == "land"),
+    )
 
 
 def _workbook(path: Path, table: Table) -> _Layout | None:
@@ -141,7 +149,8 @@ def _workbook(path: Path, table: Table) -> _Layout | None:
     positions = locate_columns(table, names, path)
     undeclared = [place for place, name in enumerate(names) if name and name not in headers]
     nulls = table.file_format.null_values
-    return _Layout(names, positions, undeclared, lambda: workbooks.read_rows(path, table, positions, undeclared, nulls))
+    landed = undeclared if table.new_columns == "land" else []
+    return _Layout(names, positions, undeclared, lambda: workbooks.read_rows(path, table, positions, landed, nulls))
 
 
 def _open_rows(

@@ -1,4 +1,7 @@
-"""Start, stop and watch the scheduled service on one machine: Airflow's four processes, reachable from here only."""
+"""Start, stop and watch the scheduled service on one machine: Airflow's four processes, reachable from here only.
+
+When a source has a table that events are pushed to, the collector is the fifth.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +25,14 @@ from pathlib import Path
 
 import psutil
 
+from tagloom.collector.settings import collector_port, load_collector_settings, pushed_tables
 from tagloom.environment import airflow_environment, base_url, service_port
 from tagloom.settings import Settings, identity_key
+from tagloom.sources import SourceError, load_sources
 from tagloom.warehouse import POOL
 
 HOST = "127.0.0.1"
-"""Nothing here listens on any other address."""
+"""Nothing here listens on any other address, unless TAGLOOM_COLLECTOR_HOST sends the collector elsewhere."""
 
 USER = "admin"
 
@@ -53,7 +58,10 @@ PROCESSES: dict[str, tuple[str, ...]] = {
     "dag-processor": ("dag-processor",),
     "triggerer": ("triggerer", "--skip-serve-logs"),
 }
-"""Name of each process -> its `airflow` command; the API server's port is added when it starts."""
+"""Name of each process of Airflow -> its `airflow` command; the API server's port is added when it starts."""
+
+COLLECTOR = "collector"
+"""Name of the process that takes pushed events."""
 
 _PREPARE = f"""
 from airflow.cli.cli_parser import get_parser
@@ -80,12 +88,16 @@ class Service:
     user: str
     password: str
     logs: Path
+    collector: str | None
+    """Where systems send their events; None when no source takes any."""
 
     def __str__(self) -> str:
+        collector = f"Collector    {self.collector}\n" if self.collector else ""
         return (
             f"Airflow      {self.url}\n"
             f"user         {self.user}\n"
             f"password     {self.password}\n"
+            f"{collector}"
             f"logs         {self.logs}\n"
             "stop it with make down"
         )
@@ -101,39 +113,42 @@ class _Started:
     boot: str
     """The start of the machine it ran on: after a restart of the machine, numbers mean other processes."""
     port: int
-    """The port of the UI at that time."""
+    """The port that it listens on: the UI's, but for the collector."""
 
 
 def up(settings: Settings, report: Callable[[str], None] = print) -> Service:
     """Start what does not run yet, wait until everything is healthy, and report where the service is.
 
     Safe to call again: processes that run are left alone and missing ones are started. `report` gets a line at a time.
-    Raises SettingsError for a wrong setting, and ServiceError when the port is taken, when a process ends while
-    starting (with the end of its log) or when the service is not healthy after START_SECONDS. After a failure nothing
-    that this call started is left running.
+    Raises SettingsError for a wrong setting, SourceError for a wrong declaration, and ServiceError when a port is
+    taken, when a process ends while starting (with the end of its log) or when the service is not healthy after
+    START_SECONDS. After a failure nothing that this call started is left running.
     """
     identity_key()
+    names = _names(settings)
     settings.make_folders()
     with _only_one_at_a_time(settings):
-        running = {name for name in PROCESSES if _leader(settings, name)}
-        missing = [name for name in PROCESSES if name not in running]
-        port = _running_port(settings) or service_port()
+        running = {name for name in names if _leader(settings, name)}
+        missing = [name for name in names if name not in running]
+        ports = _ports(settings, names)
         if not missing:
             report("The service is running already.")
-        elif "api-server" in missing:
-            _stop(settings, ["api-server"])
-            _require_free(port)
+        for name, variable in (("api-server", "TAGLOOM_PORT"), (COLLECTOR, "TAGLOOM_COLLECTOR_PORT")):
+            if name in missing:
+                _stop(settings, [name])
+                _require_free(ports[name], variable)
         environment = os.environ | airflow_environment(settings)
         if missing:
             prepare_metadata(settings, report)
-        service = Service(base_url(settings), USER, _password(settings), _logs(settings))
+        collector = f"http://localhost:{ports[COLLECTOR]}/v1/events" if COLLECTOR in names else None
+        service = Service(base_url(settings), USER, _password(settings), _logs(settings), collector)
         try:
             if missing:
                 _stop(settings, missing)
                 report(f"Starting {', '.join(missing)} ...")
             for name in missing:
-                _start(settings, name, port, environment)
-            _wait_until_healthy(settings, port, report)
+                _start(settings, name, ports[name], _environment_of(name, environment))
+            _wait_until_healthy(settings, names, report)
         except BaseException:
             _stop(settings, missing)
             raise
@@ -151,17 +166,22 @@ def down(settings: Settings, report: Callable[[str], None] = print) -> None:
         report("The service is not running.")
         return
     with _only_one_at_a_time(settings):
-        stopped = _stop(settings, list(PROCESSES))
+        stopped = _stop(settings, [*PROCESSES, COLLECTOR])
     report(f"Stopped {', '.join(stopped)}." if stopped else "The service is not running.")
 
 
 def status(settings: Settings, report: Callable[[str], None] = print) -> bool:
     """Report the state of each process and the address of the UI; return whether all are running and healthy."""
-    leaders = {name: _leader(settings, name) for name in PROCESSES}
-    for name, process in leaders.items():
+    try:
+        names = list(PROCESSES) + [COLLECTOR] * _takes_events(settings)
+    except SourceError:
+        # What runs can be told all the same.
+        names = list(PROCESSES) + [COLLECTOR] * (_leader(settings, COLLECTOR) is not None)
+    for name in names:
+        process = _leader(settings, name)
         report(f"{name:14} {f'running, process {process.pid}' if process else 'not running'}")
-    port = _running_port(settings)
-    unhealthy = _unhealthy(settings, port) if port else list(PROCESSES)
+    port = _running_port(settings, "api-server")
+    unhealthy = _unhealthy(settings, names)
     if port:
         report(f"{'health':14} {'not healthy: ' + ', '.join(unhealthy) if unhealthy else 'healthy'}")
         report(f"{'address':14} {base_url(settings)}")
@@ -199,6 +219,32 @@ def prepare_metadata(settings: Settings, report: Callable[[str], None] = print) 
             f"The end of its output:\n{_last_lines(outcome.stdout)}"
         )
     _write_json(stamp, wanted)
+
+
+def _names(settings: Settings) -> list[str]:
+    """Return the processes that the service is made of; raises SettingsError when the collector could not start."""
+    if not _takes_events(settings):
+        return list(PROCESSES)
+    load_collector_settings(load_sources(settings.sources))
+    return [*PROCESSES, COLLECTOR]
+
+
+def _takes_events(settings: Settings) -> bool:
+    return bool(pushed_tables(load_sources(settings.sources)))
+
+
+def _environment_of(name: str, environment: dict[str, str]) -> dict[str, str]:
+    """Leave the senders' keys out of what Airflow and its tasks can see."""
+    return {key: value for key, value in environment.items() if name == COLLECTOR or key != "TAGLOOM_COLLECTOR_KEYS"}
+
+
+def _ports(settings: Settings, names: list[str]) -> dict[str, int]:
+    """Return the port of each process: the one it listens on already, else the one that the settings give it."""
+    ui = _running_port(settings, "api-server") or service_port()
+    ports = dict.fromkeys(names, ui)
+    if COLLECTOR in ports:
+        ports[COLLECTOR] = _running_port(settings, COLLECTOR) or collector_port()
+    return ports
 
 
 def _sqlite_exists(database: str) -> bool:
@@ -247,6 +293,8 @@ def _start(settings: Settings, name: str, port: int, environment: dict[str, str]
 
 
 def _command(name: str, port: int) -> list[str]:
+    if name == COLLECTOR:
+        return [sys.executable, "-m", "tagloom", "collect"]
     command = [sys.executable, "-m", "airflow", *PROCESSES[name]]
     return [*command, "--port", str(port)] if name == "api-server" else command
 
@@ -376,12 +424,12 @@ def _write_json(file: Path, content: object, mode: int = 0o644) -> None:
     draft.replace(file)
 
 
-def _running_port(settings: Settings) -> int | None:
-    record = _read_record(settings, "api-server")
-    return record.port if record and _leader(settings, "api-server") else None
+def _running_port(settings: Settings, name: str) -> int | None:
+    record = _read_record(settings, name)
+    return record.port if record and _leader(settings, name) else None
 
 
-def _require_free(port: int) -> None:
+def _require_free(port: int, variable: str) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -389,7 +437,7 @@ def _require_free(port: int) -> None:
         except OSError as error:
             raise ServiceError(
                 f"Port {port} of {HOST} cannot be used ({error.strerror}). "
-                "Stop the program that holds it, or set TAGLOOM_PORT to another port."
+                f"Stop the program that holds it, or set {variable} to another port."
             ) from error
 
 
@@ -407,18 +455,18 @@ def _password(settings: Settings) -> str:
     return password
 
 
-def _wait_until_healthy(settings: Settings, port: int, report: Callable[[str], None]) -> None:
+def _wait_until_healthy(settings: Settings, names: list[str], report: Callable[[str], None]) -> None:
     begin = time.monotonic()
     reported: list[str] = []
     next_report = 0.0
     while True:
-        for name in PROCESSES:
+        for name in names:
             if _leader(settings, name) is None:
                 raise ServiceError(
                     f"The {name} ended while starting. The end of {_log(settings, name)}:\n"
                     f"{_last_lines(_log(settings, name).read_text(encoding='utf-8', errors='replace'))}"
                 )
-        waiting = _unhealthy(settings, port)
+        waiting = _unhealthy(settings, names)
         seconds = time.monotonic() - begin
         if not waiting:
             return
@@ -432,14 +480,19 @@ def _wait_until_healthy(settings: Settings, port: int, report: Callable[[str], N
         time.sleep(0.5)
 
 
-def _unhealthy(settings: Settings, port: int) -> list[str]:
-    """Return the parts of the service that are not healthy; only the API server can tell of the others."""
-    # No proxy from the environment: this is a call to the machine itself.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(f"http://{HOST}:{port}/api/v2/monitor/health", timeout=10) as answer:
-            health = json.load(answer)
-    except (OSError, ValueError):
+def _unhealthy(settings: Settings, names: list[str]) -> list[str]:
+    """Return the parts of the service that are not healthy; only the API server can tell of Airflow's others."""
+    unhealthy = _unhealthy_airflow(settings)
+    if COLLECTOR in names and _health(settings, COLLECTOR, "/health") is None:
+        unhealthy.append(COLLECTOR)
+    return unhealthy
+
+
+def _unhealthy_airflow(settings: Settings) -> list[str]:
+    if _running_port(settings, "api-server") is None:
+        return list(PROCESSES)
+    health = _health(settings, "api-server", "/api/v2/monitor/health")
+    if health is None:
         return ["api-server"]
     unhealthy = [] if health["metadatabase"]["status"] == "healthy" else ["metadata database"]
     for name in PROCESSES:
@@ -447,6 +500,23 @@ def _unhealthy(settings: Settings, port: int) -> list[str]:
         if name != "api-server" and not _is_alive(settings, name, health.get(part), f"latest_{part}_heartbeat"):
             unhealthy.append(name)
     return unhealthy
+
+
+def _health(settings: Settings, name: str, path: str) -> dict | None:
+    """Return the health page of a process, or None when it has none to show or says that something is wrong."""
+    port = _running_port(settings, name)
+    if port is None:
+        return None
+    host = os.environ.get("TAGLOOM_COLLECTOR_HOST") if name == COLLECTOR else HOST
+    if host in (None, "", "0.0.0.0", "::"):
+        host = HOST
+    # No proxy from the environment: this is a call to the machine itself.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"http://{f'[{host}]' if ':' in host else host}:{port}{path}", timeout=10) as answer:
+            return json.load(answer)
+    except (OSError, ValueError):
+        return None
 
 
 def _is_alive(settings: Settings, name: str, state: dict[str, str | None] | None, heartbeat: str) -> bool:

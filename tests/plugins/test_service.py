@@ -1,4 +1,4 @@
-"""The scheduled service: its processes are stood in for by small programs, but for the last test."""
+"""The scheduled service: its processes are stood in for by small programs, but for the last tests."""
 
 import json
 import os
@@ -27,7 +27,7 @@ class Health(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         part = lambda name: {"status": "healthy", f"latest_{name}_heartbeat": "2999-01-01T00:00:00+00:00"}
         body = {name: part(name) for name in ("metadatabase", "scheduler", "dag_processor", "triggerer")}
-        self.send_response(200)
+        self.send_response(200 if self.path in ("/health", "/api/v2/monitor/health") else 404)
         self.end_headers()
         self.wfile.write(json.dumps(body).encode())
 
@@ -57,6 +57,19 @@ look_around()
 '''
 
 
+DECLARATION = """
+{name: web, title: Web, title_zh: Web, owner: web@example.com, party: first, consent_basis: consent, licence: own,
+ tables: [{name: events, title: Events, reader: %s, grain: event, primary_key: [event_id],
+           columns: [{name: event_id, type: text}]}]}
+"""
+ALL = [*service.PROCESSES, service.COLLECTOR]
+KEY = "a-key-that-only-the-tests-use"
+
+
+def _declare(folder: Path, reader: str) -> None:
+    (folder / "web.yml").write_text(DECLARATION % reader, encoding="utf-8")
+
+
 def _free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -72,6 +85,11 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settin
     os.environ["TAGLOOM_HOME"] = str(tmp_path)
     os.environ["TAGLOOM_PORT"] = str(_free_port())
     os.environ["TAGLOOM_IDENTITY_KEY"] = os.urandom(32).hex()
+    os.environ["TAGLOOM_SOURCES"] = str(tmp_path / "sources")
+    (tmp_path / "sources").mkdir()
+    _declare(tmp_path / "sources", "{kind: pushed}")
+    os.environ["TAGLOOM_COLLECTOR_KEYS"] = f"web:{KEY}"
+    os.environ["TAGLOOM_COLLECTOR_PORT"] = str(_free_port())
     settings = load_settings()
     yield settings
     down(settings, report=lambda line: None)
@@ -79,8 +97,8 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settin
 
 @pytest.fixture
 def programs(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """What stands in for Airflow's processes; a test may put another program in."""
-    programs = {"api-server": SERVE, "scheduler": SLEEP, "dag-processor": SLEEP, "triggerer": SLEEP}
+    """What stands in for the processes; a test may put another program in."""
+    programs = {"api-server": SERVE, "scheduler": SLEEP, "dag-processor": SLEEP, "triggerer": SLEEP, "collector": SERVE}
     monkeypatch.setattr(service, "_command", lambda name, port: [sys.executable, "-c", programs[name], str(port)])
     monkeypatch.setattr(service, "prepare_metadata", lambda settings, report: None)
     monkeypatch.setattr(service, "STOP_SECONDS", 2)
@@ -88,7 +106,7 @@ def programs(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 
 def _running(settings: Settings) -> dict[str, int]:
-    leaders = {name: service._leader(settings, name) for name in service.PROCESSES}
+    leaders = {name: service._leader(settings, name) for name in ALL}
     return {name: leader.pid for name, leader in leaders.items() if leader}
 
 
@@ -106,10 +124,13 @@ class TestStandIns:
     ) -> None:
         started = up(settings)
         printed = capsys.readouterr().out
-        for part in (f"http://localhost:{os.environ['TAGLOOM_PORT']}", "admin", started.password, "make down"):
+        events = f"http://localhost:{os.environ['TAGLOOM_COLLECTOR_PORT']}/v1/events"
+        for part in (f"http://localhost:{os.environ['TAGLOOM_PORT']}", "admin", started.password, events, "make down"):
             assert part in printed
         pids = _running(settings)
-        assert set(pids) == set(service.PROCESSES)
+        assert set(pids) == set(ALL)
+        holders = [name for name, pid in pids.items() if "TAGLOOM_COLLECTOR_KEYS" in psutil.Process(pid).environ()]
+        assert holders == ["collector"]
         assert status(settings)
         down(settings)
         assert not [pid for pid in pids.values() if _alive(pid)]
@@ -199,17 +220,58 @@ class TestStandIns:
             up(settings)
         assert _running(settings) == {}
 
-    def test_a_taken_port_is_one_sentence_and_nothing_is_started(self, settings: Settings) -> None:
+    @pytest.mark.parametrize("variable", ["TAGLOOM_PORT", "TAGLOOM_COLLECTOR_PORT"])
+    def test_a_taken_port_is_one_sentence_and_nothing_is_started(self, variable: str, settings: Settings) -> None:
         with socket.socket() as listener:
-            listener.bind(("127.0.0.1", int(os.environ["TAGLOOM_PORT"])))
+            listener.bind(("127.0.0.1", int(os.environ[variable])))
             listener.listen()
-            with pytest.raises(ServiceError, match=rf"Port {os.environ['TAGLOOM_PORT']} .* set TAGLOOM_PORT"):
+            with pytest.raises(ServiceError, match=rf"Port {os.environ[variable]} .* set {variable} "):
                 up(settings)
         assert _running(settings) == {}
 
     def test_without_an_identity_key_nothing_is_started(self, settings: Settings) -> None:
         del os.environ["TAGLOOM_IDENTITY_KEY"]
         with pytest.raises(SettingsError, match="TAGLOOM_IDENTITY_KEY is not set"):
+            up(settings)
+        assert _running(settings) == {}
+
+    def test_the_collector_runs_only_when_a_source_takes_events(
+        self, settings: Settings, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        _declare(settings.sources, "{kind: files, format: jsonl, path: '*.jsonl'}")
+        del os.environ["TAGLOOM_COLLECTOR_KEYS"]
+        assert up(settings).collector is None
+        assert set(_running(settings)) == set(service.PROCESSES)
+        assert status(settings)
+        assert "Collector" not in capsys.readouterr().out
+
+        _declare(settings.sources, "{kind: pushed}")
+        assert not status(settings), "one is missing now"
+        os.environ["TAGLOOM_COLLECTOR_KEYS"] = f"web:{KEY}"
+        before = _running(settings)
+        up(settings)
+        after = _running(settings)
+        assert after.pop("collector")
+        assert after == before
+
+        # A declaration that is broken by now must not keep anybody from seeing and stopping what runs.
+        (settings.sources / "web.yml").write_text("name: [", encoding="utf-8")
+        assert status(settings)
+        down(settings)
+        assert _running(settings) == {}
+
+    def test_without_keys_for_the_collector_nothing_is_started(self, settings: Settings) -> None:
+        del os.environ["TAGLOOM_COLLECTOR_KEYS"]
+        with pytest.raises(SettingsError, match=r"TAGLOOM_COLLECTOR_KEYS is not set.*openssl rand"):
+            up(settings)
+        assert _running(settings) == {}
+
+    def test_a_collector_that_is_not_healthy_is_named(
+        self, settings: Settings, programs: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        programs["collector"] = SERVE.replace('"/health", ', '"/healthy", ')
+        monkeypatch.setattr(service, "START_SECONDS", 1)
+        with pytest.raises(ServiceError, match="Not healthy after 1 s: collector"):
             up(settings)
         assert _running(settings) == {}
 
@@ -258,7 +320,7 @@ def _call(path: str, token: str | None = None, body: dict[str, str] | None = Non
 
 @pytest.mark.slow
 def test_airflow_itself(settings: Settings, tmp_path: Path) -> None:
-    """The real four processes: they run a task, let nobody in without a password, and leave nothing behind."""
+    """The real processes: they run a task, take an event, let nobody in without a password, leave nothing behind."""
     dags = tmp_path / "dags"
     dags.mkdir()
     (dags / "look_around.py").write_text(DAG, encoding="utf-8")
@@ -277,7 +339,12 @@ def test_airflow_itself(settings: Settings, tmp_path: Path) -> None:
     assert _call("/api/v2/dags", token)[0] == 200
     assert _call("/api/v2/pools/warehouse", token)[1]["slots"] == 1
 
-    family = [process for name in service.PROCESSES for process in service._family(settings, name)]
+    headers = {"X-API-Key": KEY, "Content-Type": "application/json"}
+    request = urllib.request.Request(started.collector or "", b'[{"event_id": "1"}]', headers)
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        assert answer.status == 202
+
+    family = [process for name in ALL for process in service._family(settings, name)]
     listening = {
         address.laddr.ip for process in family for address in process.net_connections("inet") if not address.raddr
     }
@@ -289,6 +356,8 @@ def test_airflow_itself(settings: Settings, tmp_path: Path) -> None:
 
     down(settings)
     assert not [process for process in family if _alive(process.pid)]
+    (sealed,) = settings.landing.glob("web/events/*")
+    assert sealed.suffix == ".jsonl"
     with pytest.raises(urllib.error.URLError, match="refused"):
         _call("/api/v2/monitor/health")
 

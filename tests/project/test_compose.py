@@ -20,7 +20,12 @@ from tagloom.settings import PROJECT
 
 COMPOSE = PROJECT / "docker-compose.yml"
 EXAMPLE = PROJECT / ".env.example"
-REQUIRED = ("TAGLOOM_IDENTITY_KEY", "TAGLOOM_ADMIN_PASSWORD", "TAGLOOM_POSTGRES_PASSWORD")
+REQUIRED = (
+    "TAGLOOM_IDENTITY_KEY",
+    "TAGLOOM_ADMIN_PASSWORD",
+    "TAGLOOM_POSTGRES_PASSWORD",
+    "TAGLOOM_COLLECTOR_KEYS",
+)
 PASSWORD = "a $trange: 'pass\\word' @/"
 AIRFLOW_SERVICES = ("initialise", "api-server", "scheduler", "dag-processor", "triggerer")
 
@@ -90,7 +95,7 @@ def test_the_example_names_every_setting() -> None:
                 read |= {node.value} if re.fullmatch(r"TAGLOOM_[A-Z_]+[A-Z]", node.value) else set()
     for file in sorted((PROJECT / "dbt_project").rglob("*.sql")):
         read |= set(re.findall(r"env_var\(\s*['\"](TAGLOOM_\w+)", file.read_text(encoding="utf-8")))
-    set_by_us = {"TAGLOOM_WAREHOUSE", "TAGLOOM_AS_OF_DATE"}
+    set_by_us = {"TAGLOOM_WAREHOUSE", "TAGLOOM_AS_OF_DATE", "TAGLOOM_AFFECTED_ONLY"}
     assert read - set_by_us <= set(_example())
 
 
@@ -116,15 +121,38 @@ def test_secrets_reach_the_services_as_they_are(compose: dict) -> None:
         assert services[name]["environment"]["TAGLOOM_IDENTITY_KEY"] == written
     holders = [name for name, each in services.items() if "TAGLOOM_ADMIN_PASSWORD" in each.get("environment", {})]
     assert holders == ["initialise"], "nobody else needs the administrator's password"
+    holders = [name for name, each in services.items() if "TAGLOOM_COLLECTOR_KEYS" in each.get("environment", {})]
+    assert holders == ["collector"], "nobody else needs the keys of the senders"
 
 
-def test_only_two_pages_are_published_and_to_this_machine_alone(compose: dict) -> None:
+def test_the_collector_knows_nothing_that_it_does_not_need(compose: dict) -> None:
+    """It is what others reach from outside: the landing folder and its own settings, nothing of Airflow."""
+    collector = compose["services"]["collector"]
+    assert [name for name in collector["environment"] if not name.startswith("TAGLOOM_COLLECTOR_")] == []
+    assert [volume["target"] for volume in collector["volumes"]] == ["/var/lib/tagloom-landing"]
+    assert not collector.get("depends_on")
+    assert (collector["entrypoint"], collector["command"]) == (["python", "-m", "tagloom"], ["collect"])
+    for key in ("image", "build", "cap_drop", "security_opt"):
+        assert collector[key] == compose["services"]["scheduler"][key]
+
+
+def test_the_collector_gets_every_setting_of_its_own(compose: dict) -> None:
+    """The port is fixed inside the container; everything else can be set from .env."""
+    own = {name for name in _example() if name.startswith("TAGLOOM_COLLECTOR_")}
+    assert own - {"TAGLOOM_COLLECTOR_PORT"} == set(compose["services"]["collector"]["environment"])
+
+
+def test_three_ports_are_published_and_to_this_machine_alone(compose: dict) -> None:
     published = {
         (name, port["host_ip"], port["target"])
         for name, each in compose["services"].items()
         for port in each.get("ports", [])
     }
-    assert published == {("api-server", "127.0.0.1", 8080), ("mailpit", "127.0.0.1", 8025)}
+    assert published == {
+        ("api-server", "127.0.0.1", 8080),
+        ("collector", "127.0.0.1", 8090),
+        ("mailpit", "127.0.0.1", 8025),
+    }
     assert not [name for name, each in compose["services"].items() if each.get("network_mode")]
 
 
@@ -240,7 +268,7 @@ def test_both_locks_of_the_image_agree() -> None:
 
 class _HealthPage(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        self.send_response(200)
+        self.send_response(503 if self.path.startswith("/closed") else 200)
         self.end_headers()
         parts = {"scheduler": {"status": "healthy"}, "triggerer": {"status": "unhealthy"}, "dag_processor": None}
         self.wfile.write(json.dumps(parts).encode())
@@ -270,6 +298,13 @@ def health_page() -> Iterator[str]:
 def test_the_health_check_tells_the_state_of_a_part(part: str, code: int, sentence: str, health_page: str) -> None:
     result = _health(health_page, part)
     assert (result.returncode, result.stderr) == (code, sentence)
+
+
+def test_the_health_check_of_the_collector_follows_its_page(health_page: str) -> None:
+    assert _health(health_page, "collector").returncode == 0
+    result = _health(f"{health_page}/closed", "collector")
+    assert result.returncode == 1
+    assert "does not take events: HTTP Error 503" in result.stderr
 
 
 def test_the_health_check_fails_when_nobody_answers(health_page: str) -> None:
