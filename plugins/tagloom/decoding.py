@@ -160,7 +160,7 @@ def detect_encoding(raw: bytes) -> str:
         lines.pop()
     utf_8, gb_18030 = _share_decoded(lines, "utf-8"), _share_decoded(lines, "gb18030")
     # A short word of GBK may be UTF-8 by chance, such as the one for "female".
-    if gb_18030 >= 0.9 and gb_18030 > utf_8 + 0.3 and _looks_chinese(b"\n".join(lines)):
+    if gb_18030 >= 0.7 and gb_18030 > utf_8 + 0.3 and _looks_chinese(b"\n".join(lines)):
         return "gb18030"
     if utf_8 >= 0.5:
         return "utf-8"

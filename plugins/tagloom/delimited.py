@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from codecs import BOM_UTF8
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 DELIMITERS = (",", ";", "\t", "|")
 LONGEST_RECORD_LINES = 1_000
 """A quoted value may run over so many lines; a quote that is open for longer was never closed."""
+
+_ODD_BYTES = 32 << 10
+"""A text with something odd in it that is no longer than this is read line by line."""
 
 _QUOTE = ord('"')
 _LINE_FEED = ord("\n")
@@ -123,12 +126,12 @@ def _refuse_other_delimiter(
             )
 
 
-def read_rows(layout: Layout, null_values: Sequence[str]) -> Iterator[Rows]:
-    """All rows of a file in blocks of about 8 MB.
+def read_rows(layout: Layout, null_values: Sequence[str], with_undeclared: bool = False) -> Iterator[Rows]:
+    """All rows of a file in blocks of about 8 MB; a damaged block comes in pieces, not always in order.
 
     Raises DeliveryError when the file cannot be read to its end.
     """
-    reader = _Reader(layout, null_values)
+    reader = _Reader(layout, null_values, layout.undeclared if with_undeclared else ())
     for block in read_blocks(layout.path, layout.encoding):
         yield from reader.read(block)
     yield from reader.finish()
@@ -137,13 +140,14 @@ def read_rows(layout: Layout, null_values: Sequence[str]) -> Iterator[Rows]:
 class _Reader:
     """Reads one file block by block; knows on which line it is and what was left over."""
 
-    def __init__(self, layout: Layout, null_values: Sequence[str]) -> None:
+    def __init__(self, layout: Layout, null_values: Sequence[str], undeclared: Sequence[int]) -> None:
         import pyarrow as pa
         import pyarrow.csv as pc
 
         self._layout = layout
         self._nulls = frozenset({"", *null_values})
-        self._wanted = [place for place in layout.positions if place is not None] + list(layout.undeclared)
+        self._undeclared = undeclared
+        self._wanted = [place for place in layout.positions if place is not None] + list(undeclared)
         self._width = len(layout.header)
         self._delimiter = layout.delimiter.encode()
         self._line = 1
@@ -167,20 +171,29 @@ class _Reader:
             yield from self.finish()
             yield self._one_torn_line(block.text)
             return
-        text = self._left + block.text if self._left else block.text
-        self._left = b""
-        if self._line <= self._layout.header_end:
-            text = self._behind_the_header(text)
-        if not text:
-            return
-        rows = self._read_fast(text)
-        yield from [rows] if rows else self._read_slowly(text, is_last=False)
+        text = self._behind_the_header(block.text) if self._line <= self._layout.header_end else block.text
+        if text:
+            yield from self._read_text(text)
 
     def finish(self) -> Iterator[Rows]:
         """The rows of what is left when nothing follows."""
         text, self._left = self._left, b""
         if text:
             yield from self._read_slowly(text, is_last=True)
+
+    def _read_text(self, text: bytes) -> Iterator[Rows]:
+        """Cut a text with something odd in it in two until that is alone, so that all else is still read fast."""
+        left, self._left = self._left, b""
+        rows = self._read_fast(left + text)
+        middle = text.find(b"\n", len(text) // 2) + 1
+        if rows:
+            yield rows
+        elif len(text) > _ODD_BYTES and 0 < middle < len(text):
+            self._left = left
+            yield from self._read_text(text[:middle])
+            yield from self._read_text(text[middle:])
+        else:
+            yield from self._read_slowly(left + text, is_last=False)
 
     def _behind_the_header(self, text: bytes) -> bytes:
         lines = re.finditer(rb"\r\n|\n|\r", text)
@@ -197,25 +210,41 @@ class _Reader:
         return self._rows([self._torn_row(self._line - 1, beginning, "is too long for one line")])
 
     def _read_fast(self, text: bytes) -> Rows | None:
-        """The rows of a block in which every record is as it should be, else None."""
+        """The rows of a text in which every record is as it should be, else None."""
         import numpy as np
-        import pyarrow as pa
-        import pyarrow.csv as pc
 
-        if len(self._delimiter) > 1 or self._delimiter == b'"' or b"\0" in text or self._may_repeat_header(text):
+        if b"\0" in text or self._may_repeat_header(text):
             return None
+        starts, lines_seen, left = None, 0, b""
         if _QUOTE in text:
             found = self._record_starts(text)
             if found is None:
                 return None
             starts, lines_seen, end = found
             text, left = text[:end], text[end:]
-        else:
-            starts, lines_seen, left = None, 0, b""
-            if self._width > 1 and _has_blank_line(text):
-                return None
-        is_ascii = text.isascii()
-        if not is_ascii and (BOM_UTF8 in text or (len(self._wanted) < self._width and not _is_utf8(text))):
+        elif self._width > 1 and _has_blank_line(text):
+            return None
+        if not text.isascii() and (BOM_UTF8 in text or (len(self._wanted) < self._width and not _is_utf8(text))):
+            return None
+        arrays = self._split(text)
+        if arrays is None:
+            return None
+        count = len(arrays[0])
+        if starts is None:
+            starts, lines_seen = np.arange(count), count
+        elif len(starts) != count:
+            return None
+        rows = self._good_rows(arrays, starts + self._line)
+        self._line += lines_seen
+        self._left = left
+        return rows
+
+    def _split(self, text: bytes) -> list[pa.Array] | None:
+        """The wanted columns of records that are split by pyarrow; None when one of them does not fit the header."""
+        import pyarrow as pa
+        import pyarrow.csv as pc
+
+        if len(self._delimiter) > 1 or self._delimiter == b'"':
             return None
         try:
             table = pc.read_csv(
@@ -224,27 +253,24 @@ class _Reader:
                 parse_options=pc.ParseOptions(
                     delimiter=self._layout.delimiter, newlines_in_values=True, ignore_empty_lines=False
                 ),
-                convert_options=self._convert[not is_ascii],
+                convert_options=self._convert[not text.isascii()],
             )
         except pa.ArrowException:
             return None
-        count = table.num_rows
-        if starts is not None and len(starts) != count:
-            return None
-        offsets = np.arange(count, dtype=np.int64) if starts is None else starts
-        values = [_joined(column) for column in table.columns]
-        by_place = dict(zip(self._wanted, values, strict=True))
-        nothing = pa.nulls(count, pa.string())
-        rows = Rows(
-            [nothing if place is None else by_place[place] for place in self._layout.positions],
-            [by_place[place] for place in self._layout.undeclared],
-            pa.array(offsets + self._line),
-            nothing,
-            nothing,
+        return [column.combine_chunks() if column.num_chunks != 1 else column.chunk(0) for column in table.columns]
+
+    def _good_rows(self, arrays: list[pa.Array], lines: np.ndarray | list[int]) -> Rows:
+        import pyarrow as pa
+
+        by_place = dict(zip(self._wanted, arrays, strict=True))
+        nothing = pa.nulls(len(arrays[0]), pa.string())
+        return Rows(
+            columns=[nothing if place is None else by_place[place] for place in self._layout.positions],
+            undeclared=[by_place[place] for place in self._undeclared],
+            lines=pa.array(lines, pa.int64()),
+            torn=nothing,
+            reasons=nothing,
         )
-        self._line += count if starts is None else lines_seen
-        self._left = left
-        return rows
 
     def _may_repeat_header(self, text: bytes) -> bool:
         header = self._layout.header_line
@@ -298,24 +324,21 @@ class _Reader:
         return outside - line_counts + 1, int(outside[-1]) + 1, length
 
     def _read_slowly(self, text: bytes, is_last: bool) -> Iterator[Rows]:
-        """Row by row; what may be the beginning of a longer record is left over for the next block."""
+        """Row by row; what may be the beginning of a longer record is left over for the next text."""
         lines = text.splitlines(keepends=True)
-        delimiter, quote, nul = self._delimiter, b'"', b"\0"
-        separator, header, delimiters = self._layout.delimiter, self._layout.header_line, self._width - 1
+        is_good = self._test_of_one_line(_is_utf8(text))
         first = self._line
+        plain_lines: list[bytes] = []
+        plain_numbers: list[int] = []
         rows: list[Row] = []
         at = 0
         while at < len(lines):
             line = lines[at]
-            if quote not in line and line.count(delimiter) == delimiters and nul not in line:
-                body = line.rstrip(_LINE_END)
-                if (body or not delimiters) and body != header and not body.startswith(BOM_UTF8):
-                    try:
-                        rows.append(Row(first + at, body.decode().split(separator)))
-                        at += 1
-                        continue
-                    except UnicodeDecodeError:
-                        pass
+            if is_good(line):
+                plain_lines.append(line)
+                plain_numbers.append(first + at)
+                at += 1
+                continue
             try:
                 values, used = self._one_record(lines, at)
                 rows.append(Row(first + at, values))
@@ -330,9 +353,33 @@ class _Reader:
                     break
                 rows.append(self._torn_row(first + at, line, "opens a quote that is not closed"))
                 at += 1
+        self._line += len(lines)
+        if plain_lines:
+            arrays = self._split(b"".join(plain_lines))
+            if arrays is not None and len(arrays[0]) == len(plain_lines):
+                yield self._good_rows(arrays, plain_numbers)
+            else:
+                split = (self._one_record([line], 0)[0] for line in plain_lines)
+                rows += [Row(number, values) for number, values in zip(plain_numbers, split, strict=True)]
         if rows:
             yield self._rows(rows)
-        self._line += len(lines)
+
+    def _test_of_one_line(self, is_utf8: bool) -> Callable[[bytes], bool]:
+        """Whether a line is a whole record that fits the header, told as quickly as can be."""
+        delimiter, delimiters, header = self._delimiter, self._width - 1, self._layout.header_line
+        separator = re.escape(delimiter)
+        value = rb'(?:"[^"\r\n]*+(?:""[^"\r\n]*+)*+"|[^"\r\n%b]*+)' % separator
+        fits = re.compile(b"%b(?:%b%b){%d}(?:\r\n|\n|\r)" % (value, separator, value, delimiters)).fullmatch
+        quote, nul, blank = b'"', b"\0", (b"\n", b"\r\n", b"\r")
+
+        def is_good(line: bytes) -> bool:
+            if not (fits(line) if quote in line else line.count(delimiter) == delimiters):
+                return False
+            if nul in line or line.startswith((header, BOM_UTF8)) or (delimiters and line in blank):
+                return False
+            return is_utf8 or _is_utf8(line)
+
+        return is_good
 
     def _torn_row(self, number: int, line: bytes, reason: str) -> Row:
         text = read_line(line.rstrip(_LINE_END)[: 4 * SHOWN_CHARACTERS], self._layout.encoding)[0]
@@ -359,7 +406,7 @@ class _Reader:
         return values, used
 
     def _rows(self, rows: list[Row]) -> Rows:
-        return as_rows(rows, self._layout.positions, self._layout.undeclared, self._nulls)
+        return as_rows(rows, self._layout.positions, self._undeclared, self._nulls)
 
 
 def _split_record(lines: list[bytes], at: int, delimiter: str, encoding: str) -> tuple[list[str], int]:
@@ -442,7 +489,3 @@ def _is_utf8(text: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _joined(column: pa.ChunkedArray) -> pa.Array:
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

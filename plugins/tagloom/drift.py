@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from tagloom.readers import Opened
-from tagloom.sources import Source, Table
+from tagloom.sources import DatabaseReader, Source, Table
 
 if TYPE_CHECKING:
     import duckdb
@@ -81,6 +81,8 @@ def _retyped(
     for item in opened:
         for name, delivered in item.types.items():
             declared = table.column(name).type
+            if delivered == "VARCHAR" and isinstance(table.reader, DatabaseReader):
+                continue  # what has no exact type in its driver comes as text, and is judged value by value
             fitting = _KINDS.get(declared.partition("(")[0])
             if fitting and not delivered.startswith(fitting):
                 found[name] = (

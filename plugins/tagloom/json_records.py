@@ -51,7 +51,8 @@ class Keys:
     def look_at(self, text: str | bytes) -> None:
         """Add the keys of one record, if it is one."""
         try:
-            record = json.loads(text)
+            # Python's json would take bytes that are no text for characters.
+            record = json.loads(text.decode() if isinstance(text, bytes) else text)
         except (ValueError, RecursionError):
             return
         if isinstance(record, dict):
@@ -60,7 +61,8 @@ class Keys:
 
     def _add(self, record: dict, prefix: str) -> None:
         for key, value in record.items():
-            name = prefix + key
+            # An escape may stand for half a character, which no database takes as a name.
+            name = prefix + key.encode(errors="replace").decode()
             self.seen.add(name)
             if isinstance(value, dict) and name not in self.declared and self._leads_to_declared(name):
                 self._add(value, f"{name}.")

@@ -44,16 +44,10 @@ def as_rows(
     nothing = pa.nulls(count, pa.string())
     wanted = {place for place in positions if place is not None}.union(undeclared)
     is_torn = any(row.values is None for row in rows)
-    nothing_known = [None] * (max(wanted, default=-1) + 1)
-    all_values = (
-        [nothing_known if row.values is None else row.values for row in rows]
-        if is_torn
-        else [row.values for row in rows]
-    )
+    unknown = [None] * (max(wanted, default=0) + 1)
+    side_by_side = list(zip(*(row.values or unknown for row in rows), strict=False))
     by_place = {
-        place: pa.array(
-            [None if (value := values[place]) in null_values else value for values in all_values], pa.string()
-        )
+        place: pa.array([None if value in null_values else value for value in side_by_side[place]], pa.string())
         for place in wanted
     }
     return Rows(

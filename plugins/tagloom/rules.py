@@ -44,7 +44,10 @@ def typed_value(column: Column, is_text: bool, time_zone: str) -> str:
         else f"try_cast({name} as timestamp)"
     )
     utc = local if time_zone == "UTC" else f"timezone('UTC', timezone('{time_zone}', {local}))"
-    if not is_text or column.format:
+    if not is_text:
+        instant = f"timezone('UTC', try_cast({name} as timestamptz))"
+        return f"case when typeof({name}) = 'TIMESTAMP WITH TIME ZONE' then {instant} else {utc} end"
+    if column.format:
         return utc
     has_offset = f"(length({name}) > 19 or {name} like '%Z') and regexp_matches({name}, '{HAS_OFFSET}')"
     return f"case when {has_offset} then timezone('UTC', try_cast({name} as timestamptz)) else {utc} end"

@@ -260,7 +260,8 @@ class Table(_Strict):
     """Exact copies are dropped and counted. Of rows with one primary key and different content, quarantine keeps the
     first and sets the others aside, keep_first and keep_last (by event_time, then file and line) drop and count."""
     overlap_days: int = Field(default=0, ge=0, le=366)
-    """So many days before its own may a delivery repeat or restate; rows are compared by primary key with theirs."""
+    """So many days before its own may a delivery repeat or restate; of rows with one key the last delivered is seen.
+    A fetched table is asked for these days too, so rows that were committed late are found."""
     new_columns: Literal["ignore", "land", "refuse"] = "ignore"
     """Columns that nobody declared are always reported; land keeps them as JSON in _extra, refuse stops the run."""
     columns: list[Column] = Field(min_length=1)
@@ -332,12 +333,29 @@ class Table(_Strict):
             raise ValueError(f"event_time names {self.event_time!r}, which is neither a date nor a timestamp")
         return self
 
+    def _fetches_days(self) -> None:
+        """Raise ValueError when each run would fetch everything and land it again as if it were new."""
+        match self.reader:
+            case DatabaseReader(watermark=None):
+                raise ValueError(
+                    f"grain {self.grain} needs reader.watermark; without it each run fetches the whole table"
+                )
+            case ApiReader(path=path, parameters=parameters) if not re.search(
+                r"\{(first|end)_day\}", path + "".join(parameters.values())
+            ):
+                raise ValueError(
+                    f"grain {self.grain} needs {{first_day}} in reader.path or reader.parameters; "
+                    "without it each run fetches everything"
+                )
+
     @model_validator(mode="after")
     def _grain_fits(self) -> Table:
         if self.grain == "change" and not (self.event_time and self.operation):
             raise ValueError("grain change needs event_time and operation")
         if self.grain != "change" and self.operation:
             raise ValueError("operation is for grain change only")
+        if self.grain != "snapshot":
+            self._fetches_days()
         if self.grain == "snapshot" and self.overlap_days:
             raise ValueError("overlap_days is for grains event and change: a snapshot replaces what was there anyway")
         return self
@@ -380,7 +398,8 @@ class Source(_Strict):
         fetched = [table.name for table in self.tables if table.is_fetched]
         if self.is_on_arrival and fetched:
             raise ValueError(
-                f"tables {', '.join(fetched)} are fetched, so nothing arrives by itself; give schedule a cron expression"
+                f"tables {', '.join(fetched)} are fetched, so nothing arrives by itself; "
+                "give schedule a cron expression"
             )
         return self
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -56,6 +57,8 @@ def main() -> int:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     with tempfile.TemporaryDirectory(prefix="bench-", dir=settings.home) as folder:
         copy = _copied_home(settings, Path(folder))
+        # The collector is part of the service; its port and key are this run's own.
+        os.environ |= {"TAGLOOM_COLLECTOR_PORT": "18490", "TAGLOOM_COLLECTOR_KEYS": f"web:{secrets.token_hex(24)}"}
         service = up(copy, report=lambda text: None)
         try:
             token = _token(service.url, service.user, service.password)

@@ -463,3 +463,14 @@ def test_a_file_that_is_no_table_is_named(connection, settings, shop):
     (shop / "orders_2017-01-01.parquet").write_bytes(b"this is no parquet file")
     with pytest.raises(DeliveryError, match=r"orders_2017-01-01\.parquet: cannot be read as parquet"):
         land(connection, settings, declare("parquet"))
+
+
+def test_moments_with_a_zone_in_parquet_are_not_shifted_again(connection, settings, shop):
+    connection.execute("set time zone 'UTC'")
+    connection.execute(
+        f"copy (select '1' as order_id, timestamptz '2017-01-01 00:00:00+00' as paid_at) "
+        f"to '{shop}/orders_2017-01-01.parquet' (format parquet)"
+    )
+    columns = [COLUMNS[0], {"name": "paid_at", "type": "timestamp"}]
+    land(connection, settings, declare("parquet", columns=columns, time_zone="Asia/Shanghai"))
+    assert [str(paid) for (paid,) in rows(connection, "paid_at")] == ["2017-01-01 00:00:00"]
