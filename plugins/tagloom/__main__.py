@@ -7,9 +7,10 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from tagloom import quarantine_commands, source_commands
 from tagloom.environment import airflow_environment, load_environment_file
 from tagloom.settings import PROJECT, Settings, SettingsError, load_settings
-from tagloom.sources import SourceError, load_sources
+from tagloom.sources import SourceError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,19 +27,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _known_errors() -> tuple[type[Exception], ...]:
+    from tagloom.deliveries import DeliveryError
+    from tagloom.quarantine import QuarantineError
     from tagloom.service import ServiceError
     from tagloom.tags import TagError
+    from tagloom.warehouse import WarehouseBusyError
 
-    return (SettingsError, SourceError, TagError, ServiceError, FileNotFoundError)
+    return (
+        *(SettingsError, SourceError, TagError, ServiceError, DeliveryError, QuarantineError, WarehouseBusyError),
+        FileNotFoundError,
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tagloom", description="Tagloom, a customer tag warehouse")
     commands = parser.add_subparsers(required=True, metavar="command")
 
-    sources = commands.add_parser("sources", help="check the source declarations")
-    sources.add_argument("action", choices=["check"])
-    sources.set_defaults(function=_check_sources)
+    source_commands.add(commands)
+    quarantine_commands.add(commands)
 
     tags = commands.add_parser("tags", help="write what follows from tag twins and source declarations")
     tags.add_argument("--check", action="store_true", help="write nothing; fail when a written file is stale")
@@ -51,18 +57,11 @@ def _parser() -> argparse.ArgumentParser:
     ):
         commands.add_parser(name, help=help_text).set_defaults(function=_service_command(name))
 
+    commands.add_parser("collect", help="take events that systems push over HTTP").set_defaults(function=_collect)
+
     docs = commands.add_parser("docs", help="write dbt's documentation as one HTML file")
     docs.set_defaults(function=_write_docs)
     return parser
-
-
-def _check_sources(settings: Settings, options: argparse.Namespace) -> None:
-    from tagloom.observations import check_identifier_types
-
-    sources = load_sources(settings.sources)
-    check_identifier_types(sources, PROJECT / "dbt_project" / "seeds" / "identity_policy.csv")
-    tables = sum(len(source.tables) for source in sources)
-    print(f"{len(sources)} source declarations with {tables} tables are in order")
 
 
 def _write_tags(settings: Settings, options: argparse.Namespace) -> int:
@@ -88,6 +87,12 @@ def _service_command(name: str) -> Callable[[Settings, argparse.Namespace], int]
         return 1 if getattr(service, name)(settings) is False else 0
 
     return run
+
+
+def _collect(settings: Settings, options: argparse.Namespace) -> None:
+    from tagloom.collector.server import run
+
+    run(settings)
 
 
 def _write_docs(settings: Settings, options: argparse.Namespace) -> None:

@@ -7,12 +7,12 @@ rows, so the repair no longer excuses what is wrong there.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
 from tagloom.deliveries import REPAIRS as FOLDER
+from tagloom.fetching import whole_file
 
 IDENTITY = "_quarantine_id"
 """Key of a repaired row that says which row of operations.quarantine it stands for."""
@@ -39,8 +39,9 @@ def write_repairs(
     for identity, row in rows.items():
         facts = _file_facts(landing, origin[identity])
         records[identity] = {**row, IDENTITY: identity, **dict(zip(ORIGIN, (origin[identity], *facts), strict=True))}
-    lines = [json.dumps(records[identity], ensure_ascii=False) + "\n" for identity in sorted(records)]
-    _write_whole(file, "".join(lines))
+    with whole_file(file) as stream:
+        for identity in sorted(records):
+            stream.write((json.dumps(records[identity], ensure_ascii=False) + "\n").encode())
     return file
 
 
@@ -50,7 +51,8 @@ def read_repairs(files: Iterable[Path]) -> list[dict]:
         json.loads(line)
         for file in files
         if file.exists()
-        for line in file.read_text(encoding="utf-8").splitlines()
+        # Not splitlines: a value may hold one of the other signs that it takes for line ends.
+        for line in file.read_text(encoding="utf-8").split("\n")
         if line.strip()
     ]
 
@@ -75,18 +77,3 @@ def _file_facts(landing: Path, file: str) -> tuple[int | None, int | None]:
     except FileNotFoundError:
         return None, None
     return status.st_size, status.st_mtime_ns
-
-
-def _write_whole(file: Path, content: str) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    with draft.open("w", encoding="utf-8") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    draft.replace(file)
-    folder = os.open(file.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

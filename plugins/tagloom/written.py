@@ -5,22 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 
 from tagloom.integration import FOLDER, integration_files
-from tagloom.observations import check_identifier_types, source_files
+from tagloom.observations import WRITTEN_YAML, check_identifier_types, source_files
 from tagloom.settings import PROJECT, Settings
+from tagloom.source_schema import SCHEMA_FILE, source_schema
 from tagloom.sources import load_sources
 from tagloom.tags import load_tags
 
 DBT_PROJECT = PROJECT / "dbt_project"
 
+SCHEMA = Path("sources") / SCHEMA_FILE
+"""The one written file that is not below the dbt project: it lies beside the declarations, wherever those are."""
+
 
 def written_files(settings: Settings, project: Path = DBT_PROJECT) -> dict[Path, str]:
     """Path below the dbt project -> content, for all that follows from source declarations and tag twins.
 
-    Raises SourceError or TagError, which name every problem.
+    SCHEMA, which is the same whatever is declared, is among them. Raises SourceError or TagError, which name every
+    problem.
     """
     sources = load_sources(settings.sources)
     check_identifier_types(sources, project / "seeds" / "identity_policy.csv")
-    return source_files(sources) | integration_files(load_tags(project / "models" / "tag_category"))
+    tags = load_tags(project / "models" / "tag_category")
+    return source_files(sources) | integration_files(tags) | {SCHEMA: source_schema()}
 
 
 def write_files(settings: Settings, project: Path = DBT_PROJECT) -> list[Path]:
@@ -28,7 +34,7 @@ def write_files(settings: Settings, project: Path = DBT_PROJECT) -> list[Path]:
     wanted = written_files(settings, project)
     touched = []
     for path, content in wanted.items():
-        file = project / path
+        file = _place(path, settings, project)
         if not file.exists() or file.read_text(encoding="utf-8") != content:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(content, encoding="utf-8")
@@ -45,17 +51,26 @@ def stale_files(settings: Settings, project: Path = DBT_PROJECT) -> list[str]:
     problems = [
         f"{path}: is stale; run `make tags` and commit what it writes"
         for path, content in wanted.items()
-        if not (project / path).exists() or (project / path).read_text(encoding="utf-8") != content
+        for file in [_place(path, settings, project)]
+        if not file.exists() or file.read_text(encoding="utf-8") != content
     ]
     problems += [f"{path}: nothing stands behind it any more; run `make tags`" for path in _orphans(wanted, project)]
     return sorted(problems)
 
 
+def _place(path: Path, settings: Settings, project: Path) -> Path:
+    return settings.sources / path.name if path == SCHEMA else project / path
+
+
 def _orphans(wanted: dict[Path, str], project: Path) -> list[Path]:
-    """Files of earlier writes: all of tag_integration is written, and every _<source>__sources.yml of staging."""
+    """Files of earlier writes: all of tag_integration is written, of staging what says so in its first line."""
     candidates = [
         *(project / FOLDER).rglob("*.sql"),
         *(project / FOLDER).rglob("*.yml"),
-        *(project / "models" / "staging").glob("*/_*__sources.yml"),
+        *(path for path in (project / "models" / "staging").glob("*/_*__sources.yml") if _is_written(path)),
     ]
     return [path.relative_to(project) for path in candidates if path.relative_to(project) not in wanted]
+
+
+def _is_written(path: Path) -> bool:
+    return path.read_text(encoding="utf-8").startswith(WRITTEN_YAML)

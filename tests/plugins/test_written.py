@@ -10,7 +10,7 @@ import yaml
 from tagloom.settings import Settings, load_settings
 from tagloom.sources import SourceError
 from tagloom.tags import TagError
-from tagloom.written import stale_files, write_files
+from tagloom.written import SCHEMA, stale_files, write_files
 
 TABLES = Path("models/tag_integration")
 SEED = Path("seeds/tag_definitions.csv")
@@ -21,8 +21,7 @@ def declare_source(settings: Settings, name: str) -> None:
     table = {
         "name": "customers",
         "title": "Customers",
-        "format": "csv",
-        "path": "customers_{date}.csv",
+        "reader": {"kind": "files", "format": "csv", "path": "customers_{date}.csv"},
         "grain": "snapshot",
         "primary_key": ["number"],
         "identifiers": {"number": "crm_customer"},
@@ -164,6 +163,15 @@ def test_a_file_changed_by_hand_or_missing_is_named_with_the_cure(settings, proj
         f"{path}: is stale; run `make tags` and commit what it writes" for path in (changed, missing)
     ]
     assert write_files(settings, project) == [changed, missing]
+
+
+def test_the_schema_lies_beside_the_declarations_and_is_kept_in_step(settings, project):
+    schema = settings.sources / "source.schema.json"
+    content = schema.read_text(encoding="utf-8")
+    schema.write_text("{}", encoding="utf-8")
+    assert stale_files(settings, project) == [f"{SCHEMA}: is stale; run `make tags` and commit what it writes"]
+    assert write_files(settings, project) == [SCHEMA]
+    assert schema.read_text(encoding="utf-8") == content
 
 
 def test_nothing_is_written_from_wrong_declarations(settings, project):

@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from tagloom.settings import PROJECT
+from tagloom.source_check import check_sources, left_open
+from tagloom.source_commands import POLICY
 from tagloom.sources import Source, Table, load_sources
 
 from tests.project.dbt_manifest import folders, layer, models
@@ -52,6 +54,12 @@ def test_a_source_has_an_owner_and_a_known_time_zone(source):
     assert re.search(r"[\u4e00-\u9fff]", source.title_zh), f"{source.name}.yml: title_zh is not Chinese"
     assert source.consent_basis.strip()
     assert source.licence.strip()
+
+
+def test_the_declarations_pass_every_check():
+    sources, problems = check_sources(sorted((PROJECT / "sources").glob("*.yml")), POLICY)
+    assert problems == []
+    assert {source.name: left_open(source) for source in sources} == {source.name: [] for source in SOURCES}
 
 
 def test_the_daily_build_waits_for_some_source():
