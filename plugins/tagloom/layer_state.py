@@ -1,4 +1,8 @@
-"""Remembers what each layer was last built from, so that a repeated run skips what would come out the same."""
+"""Remembers what each layer was last built from, so that a repeated run skips what would come out the same.
+
+A fingerprint has two parts: `<definitions>-<inputs>`. The first changes with the SQL and the settings that give values
+their meaning, the second with anything that a build depends on.
+"""
 
 from __future__ import annotations
 
@@ -19,31 +23,42 @@ if TYPE_CHECKING:
 STEPS = (*LAYERS, "document")
 """The layers and what follows from them, in order: when one is built again, what stands on it is forgotten."""
 
-CODE = (
-    ("dbt_project", ("*.sql", "*.py", "*.yml", "*.csv")),
-    ("plugins/tagloom", ("*.py",)),
-    ("soda/contracts", ("*.yml",)),
-)
+DEFINITIONS = (("dbt_project", ("*.sql", "*.py", "*.yml", "*.csv")), ("plugins/tagloom", ("components.py",)))
+"""Files that say what a value means."""
+
+CODE = (*DEFINITIONS, ("plugins/tagloom", ("*.py",)), ("soda/contracts", ("*.yml",)))
+
+UPDATED = "updated"
+"""Second part of a fingerprint whose layer was changed by an update: no build gives it, so the next build is done."""
 
 _TABLE = """
 create schema if not exists operations;
 create table if not exists operations.layer_state (layer varchar primary key, fingerprint varchar, as_of_date date);
+create table if not exists operations.update_state (
+    source varchar, table_name varchar, covered_until timestamp, covered_day date, primary key (source, table_name)
+);
 """
 
 
 def inputs_fingerprint(connection: duckdb.DuckDBPyConnection, settings: Settings, as_of_date: date) -> str:
     """Hash of everything that a build depends on: the day, the landed rows, the code, the settings, the engines."""
-    digest = hashlib.sha256()
-    for fact in _facts(settings, as_of_date):
-        digest.update(fact.encode() + b"\0")
-    for path in _code_files(PROJECT):
-        digest.update(path.relative_to(PROJECT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    digest = hashlib.sha256(as_of_date.isoformat().encode())
+    _add_files(digest, CODE)
     landed = connection.execute(
         "select source, table_name, first_day, end_day, fingerprint, logged_at from operations.landing_log "
         "where status = 'landed' order by all"
     ).fetchall()
     digest.update(str(landed).encode())
-    return digest.hexdigest()
+    return f"{definitions_fingerprint(settings)}-{digest.hexdigest()}"
+
+
+def definitions_fingerprint(settings: Settings) -> str:
+    """Hash of what gives values their meaning: the dbt project, the settings that it reads, the engines."""
+    digest = hashlib.sha256()
+    for fact in _facts(settings):
+        digest.update(fact.encode() + b"\0")
+    _add_files(digest, DEFINITIONS)
+    return digest.hexdigest()[:16]
 
 
 def is_current(connection: duckdb.DuckDBPyConnection, step: str, fingerprint: str) -> bool:
@@ -54,12 +69,18 @@ def is_current(connection: duckdb.DuckDBPyConnection, step: str, fingerprint: st
 
 
 def begin(connection: duckdb.DuckDBPyConnection, step: str) -> None:
-    """Forget the step and all that stands on it, before anything is changed: a kill then leaves nothing half true."""
+    """Forget the step and all that stands on it, before anything is changed: a kill then leaves nothing half true.
+
+    Before identity mapping, the first layer of tables, is built, it is noted up to which row the build reaches: what
+    lands later is left to the updates (`microbatch`).
+    """
     connection.execute(_TABLE)
     connection.execute(
         "delete from operations.layer_state where list_contains($steps, layer)",
         {"steps": list(STEPS[STEPS.index(step) :])},
     )
+    if step == LAYERS[1]:
+        _cover_what_landed(connection)
 
 
 def finish(connection: duckdb.DuckDBPyConnection, step: str, fingerprint: str, as_of_date: date) -> None:
@@ -69,15 +90,54 @@ def finish(connection: duckdb.DuckDBPyConnection, step: str, fingerprint: str, a
     )
 
 
-def _facts(settings: Settings, as_of_date: date) -> Iterator[str]:
-    yield as_of_date.isoformat()
+def last_build(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, date]]:
+    """Layer -> definitions it was built with and the day it was built for; a layer that is not finished is missing."""
+    connection.execute(_TABLE)
+    rows = connection.execute("select layer, fingerprint, as_of_date from operations.layer_state").fetchall()
+    return {layer: (fingerprint.partition("-")[0], day) for layer, fingerprint, day in rows}
+
+
+def note_update(
+    connection: duckdb.DuckDBPyConnection, layer: str | None = None, as_of_date: date | None = None
+) -> None:
+    """Say that an update changes tables of every layer: none is any more what a build would make of the same inputs.
+
+    With a layer and a day: that this layer, built as a whole by an update, is now the one of that day.
+    """
+    connection.execute(
+        "update operations.layer_state set fingerprint = concat(split_part(fingerprint, '-', 1), '-', $updated), "
+        "as_of_date = if(layer = $layer, $day, as_of_date)",
+        {"updated": UPDATED, "layer": layer or "", "day": as_of_date},
+    )
+
+
+def _cover_what_landed(connection: duckdb.DuckDBPyConnection) -> None:
+    raw_tables = connection.execute(
+        "select table_schema, table_name from information_schema.columns "
+        "where column_name = '_landed_at' and starts_with(table_schema, 'raw_')"
+    ).fetchall()
+    connection.execute("delete from operations.update_state")
+    connection.execute("drop table if exists operations.identity_before")
+    for schema, name in raw_tables:
+        connection.execute(
+            f'insert into operations.update_state select $source, $name, max(_landed_at), null from {schema}."{name}"',
+            {"source": schema.removeprefix("raw_"), "name": name},
+        )
+
+
+def _add_files(digest: hashlib._Hash, patterns: tuple) -> None:
+    for path in _code_files(PROJECT, patterns):
+        digest.update(path.relative_to(PROJECT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+
+
+def _facts(settings: Settings) -> Iterator[str]:
     yield settings.time_zone
     yield os.environ.get("TAGLOOM_COUNTRY_CODE", "")
     yield hashlib.sha256(b"layer state" + identity_key()).hexdigest()
     yield from (f"{package} {version(package)}" for package in ("dbt-core", "dbt-duckdb", "duckdb", "numpy", "pandas"))
 
 
-def _code_files(project: Path) -> list[Path]:
+def _code_files(project: Path, wanted: tuple) -> list[Path]:
     return sorted(
-        path for folder, patterns in CODE for pattern in patterns for path in (project / folder).rglob(pattern)
+        {path for folder, patterns in wanted for pattern in patterns for path in (project / folder).rglob(pattern)}
     )

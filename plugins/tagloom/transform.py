@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Iterator
@@ -68,16 +67,20 @@ def build_layer(settings: Settings, layer: str, as_of_date: date) -> list[NodeRe
     return nodes
 
 
-def run_dbt(settings: Settings, arguments: list[str], as_of_date: date) -> list[NodeResult]:
+def run_dbt(
+    settings: Settings, arguments: list[str], as_of_date: date, *, affected_only: bool = False
+) -> list[NodeResult]:
     """Run one dbt command and let go of the warehouse afterwards.
+
+    With `affected_only`, tables of persons keep all rows but those of operations.affected_persons, which are replaced
+    (`microbatch`).
 
     Raises TransformError when dbt reports an error or a failed test.
     """
     from dbt.cli.main import dbtRunner
 
-    variables = json.dumps({"as_of_date": as_of_date.isoformat()})
-    with _dbt_environment(settings), _released_warehouse():
-        outcome = dbtRunner().invoke([*arguments, "--vars", variables, "--quiet", "--no-use-colors"])
+    with _dbt_environment(settings, as_of_date, affected_only), _released_warehouse():
+        outcome = dbtRunner().invoke([*arguments, "--quiet", "--no-use-colors"])
     if outcome.exception:
         reason = " ".join(str(outcome.exception).split())
         raise TransformError(f"dbt {arguments[0]} could not start: {reason}") from outcome.exception
@@ -99,8 +102,11 @@ def write_documentation(settings: Settings, as_of_date: date) -> Path:
 
 
 @contextmanager
-def _dbt_environment(settings: Settings) -> Iterator[None]:
+def _dbt_environment(settings: Settings, as_of_date: date, affected_only: bool) -> Iterator[None]:
     wanted = {
+        # Not as dbt variables: whenever one of those changes, dbt parses the whole project again.
+        "TAGLOOM_AS_OF_DATE": as_of_date.isoformat(),
+        "TAGLOOM_AFFECTED_ONLY": "true" if affected_only else "false",
         "TAGLOOM_WAREHOUSE": str(settings.warehouse),
         "TAGLOOM_MEMORY_LIMIT": settings.memory_limit,
         "TAGLOOM_TIME_ZONE": settings.time_zone,

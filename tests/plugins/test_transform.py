@@ -89,6 +89,41 @@ def test_layers_are_built_one_after_the_other_and_everything_is_let_go(settings,
     assert not list(project.glob("target")) + list(project.glob("logs"))
 
 
+def test_an_update_replaces_the_rows_of_affected_persons_and_no_others(settings, project):
+    model = project / "models" / "intermediate" / "int_words.sql"
+    words = project / "seeds" / "words.csv"
+    columns = "[{name: person_id, data_type: integer}, {name: word, data_type: varchar}]"
+    contract = "config: {contract: {enforced: true}}"
+    model.write_text("select number as person_id, word from {{ ref('words') }}\n", encoding="utf-8")
+    model.with_suffix(".yml").write_text(
+        f"models: [{{name: int_words, {contract}, columns: {columns}}}]\n", encoding="utf-8"
+    )
+    words.write_text("number,word\n1,one\n2,two\n3,three\n4,four\n", encoding="utf-8")
+    build_layer(settings, "staging", DAY)
+    build_layer(settings, "intermediate", DAY)
+    with open_warehouse(settings) as connection:
+        connection.execute("create schema operations")
+        connection.execute("create table operations.affected_persons as select unnest([1, 3, 5, 9]) as person_id")
+
+    words.write_text("number,word\n1,uno\n2,due\n4,quattro\n5,cinque\n", encoding="utf-8")
+    run_dbt(settings, ["seed"], DAY)
+    for _ in range(2):
+        run_dbt(settings, ["run", "--select", "int_words"], DAY, affected_only=True)
+        assert_released(settings)
+        with open_warehouse(settings) as connection:
+            updated = connection.execute("from intermediate.int_words order by all").fetchall()
+        assert updated == [(1, "uno"), (2, "two"), (4, "four"), (5, "cinque")]
+
+    model.write_text("select number as person_id, upper(wrod) as word from {{ ref('words') }}\n", encoding="utf-8")
+    with pytest.raises(TransformError, match="wrod"):
+        run_dbt(settings, ["run", "--select", "int_words"], DAY, affected_only=True)
+    with open_warehouse(settings) as connection:
+        assert connection.execute("from intermediate.int_words order by all").fetchall() == updated
+        connection.execute("drop table intermediate.int_words")
+    with pytest.raises(TransformError, match="was never built; an update replaces rows, so run build_tags first"):
+        run_dbt(settings, ["run", "--select", "int_words"], DAY, affected_only=True)
+
+
 def test_a_mistake_in_sql_is_named_with_file_and_reason_and_what_was_built_stays(settings, project):
     build_layer(settings, "staging", DAY)
     build_layer(settings, "intermediate", DAY)

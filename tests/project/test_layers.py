@@ -22,11 +22,14 @@ MAY_READ = {
 MADE_AS = {
     "staging": {"view"},
     "identity_mapping": {"table", "incremental"},
-    "intermediate": {"table", "incremental"},
-    "tag_category": {"table", "view"},
-    "tag_integration": {"table"},
-    "serving": {"table"},
+    "intermediate": {"table", "table_of_persons"},
+    "tag_category": {"table", "table_of_persons", "view"},
+    "tag_integration": {"table", "table_of_persons"},
+    "serving": {"table", "table_of_persons"},
 }
+
+UPDATES = {None, "full_build"}
+"""What `meta.updates` of a model may say."""
 
 WITHOUT_CONTRACT = {"staging", "intermediate"}
 """Layers whose columns may change without notice: nobody outside dbt reads them."""
@@ -60,6 +63,20 @@ def wrong_materialisations(manifest: dict) -> list[str]:
         f"{layer(node)} is made of {' or '.join(sorted(MADE_AS[layer(node)]))}"
         for node in models(manifest)
         if node["config"]["materialized"] not in MADE_AS[layer(node)]
+    ]
+
+
+def wrong_updates(manifest: dict) -> list[str]:
+    """An update finds the rows of a person by person_id; a misspelt `updates` would let it touch what it must not."""
+    problems = [
+        f"{node['original_file_path']}: is a table_of_persons, but has no column person_id"
+        for node in models(manifest)
+        if node["config"]["materialized"] == "table_of_persons" and "person_id" not in node["columns"]
+    ]
+    return problems + [
+        f"{node['original_file_path']}: meta.updates is {node['config']['meta']['updates']!r}; it may be 'full_build'"
+        for node in models(manifest)
+        if node["config"].get("meta", {}).get("updates") not in UPDATES
     ]
 
 
@@ -122,6 +139,7 @@ RULES = {
         forbidden_reads,
         wrong_schemas,
         wrong_materialisations,
+        wrong_updates,
         missing_contracts,
         used_dbt_tags,
         wrong_names,
@@ -177,7 +195,20 @@ def test_no_layer_reads_one_that_is_built_after_it():
             "wrong_materialisations",
             "tag_value__rfm",
             {"config.materialized": "ephemeral"},
-            "models/tag_category/person/value/tag_value__rfm.sql: is ephemeral; tag_category is made of table or view",
+            "models/tag_category/person/value/tag_value__rfm.sql: is ephemeral; tag_category is made of table or "
+            "table_of_persons or view",
+        ),
+        (
+            "wrong_updates",
+            "tag_value__rfm",
+            {"config.meta": {"updates": "nightly"}},
+            "models/tag_category/person/value/tag_value__rfm.sql: meta.updates is 'nightly'; it may be 'full_build'",
+        ),
+        (
+            "wrong_updates",
+            "int_products",
+            {"config.materialized": "table_of_persons"},
+            "models/intermediate/int_products.sql: is a table_of_persons, but has no column person_id",
         ),
         (
             "missing_contracts",

@@ -1,3 +1,5 @@
+{{ config(meta={'updates': 'full_build'}) }}
+
 with order_lines as (
     -- fuel, goods outside the catalogue and bookings at the till say nothing about taste
     select *

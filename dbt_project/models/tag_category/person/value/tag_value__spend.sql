@@ -1,3 +1,5 @@
+{{ config(meta={'updates': 'full_build'}) }}
+
 with orders as (
     select *
     from {{ ref('int_orders') }}

@@ -1,0 +1,549 @@
+"""Micro-batches: an update gives its persons what a full build would, others nothing, however often it breaks.
+
+A tiny world is landed and built once; each test goes on with a copy of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+from tagloom import layer_state, microbatch
+from tagloom.landing import land_source
+from tagloom.lineage import load_manifest
+from tagloom.microbatch import FullBuildNeededError, Update, UpdateError, left_to_full_build, models_to_update
+from tagloom.publish import current_version, open_current, publish, table_hash
+from tagloom.settings import Settings, load_settings
+from tagloom.sources import load_source, load_sources
+from tagloom.transform import LAYERS, TransformError, run_dbt
+from tagloom.warehouse import open_warehouse
+
+from sample_data.landing import write_landing
+from sample_data.small import small_world
+
+DAY = date(2017, 1, 11)
+"""Last local day of the world."""
+
+FIRST_DELIVERY, NEXT_DELIVERY = date(2017, 1, 2), date(2017, 1, 13)
+
+AT_ONCE = "2017-01-11 17:00:00"
+"""A moment of DAY, UTC."""
+
+NEXT_DAY = "2017-01-12 17:00:00"
+
+KEY = "a-key-that-only-the-tests-use-0123456789"
+
+NEW_ACCOUNT, JOINING_ACCOUNT, VISITOR = "W900001", "W900002", "W900003"
+"""An account of somebody new, one of somebody whose loyalty card is known, and one without a record of its own."""
+
+
+@dataclass(frozen=True)
+class World:
+    """A built home, and who is in it."""
+
+    settings: Settings
+    known_account: str
+    """A web account with events, of a person."""
+    known_person: int
+    card: str
+    """A loyalty card of a person without a web account."""
+    card_person: int
+
+
+@contextmanager
+def environment_of(home: Path) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("TAGLOOM_")]:
+            patch.delenv(name)
+        patch.setenv("TAGLOOM_HOME", str(home))
+        patch.setenv("TAGLOOM_IDENTITY_KEY", KEY)
+        yield
+
+
+def settings_of(home: Path) -> Settings:
+    with environment_of(home):
+        return replace(load_settings(), threads=2)
+
+
+def land(settings: Settings, source: str, first_day: date, end_day: date) -> None:
+    declaration = load_source(settings.sources / f"{source}.yml")
+    with open_warehouse(settings) as connection:
+        land_source(connection, settings, declaration, first_day, end_day, "test")
+
+
+def build_everything(settings: Settings, day: date) -> None:
+    """What build_tags does, in one go and without its tests and checks."""
+    with open_warehouse(settings) as connection:
+        fingerprint = layer_state.inputs_fingerprint(connection, settings, day)
+        for layer in LAYERS:
+            layer_state.begin(connection, layer)
+    run_dbt(settings, ["build", "--exclude-resource-type", "unit_test", "test"], day)
+    finish_build(settings, fingerprint, day)
+
+
+def finish_build(settings: Settings, fingerprint: str, day: date) -> None:
+    with open_warehouse(settings) as connection:
+        for layer in LAYERS:
+            layer_state.finish(connection, layer, fingerprint, day)
+
+
+def deliver_events(settings: Settings, events: list[tuple[str, str]], kind: str = "product_view") -> None:
+    """Land a delivery of web events (account, moment in UTC) of NEXT_DELIVERY."""
+    rows = [
+        {
+            "event_id": f"N{number:04}",
+            "occurred_at": moment,
+            "web_user_id": account,
+            "event": kind,
+            "platform": "mobile",
+            "channel": "newsletter",
+        }
+        for number, (account, moment) in enumerate(events)
+    ]
+    pattern = load_source(settings.sources / "web.yml").tables[0].path
+    path = settings.landing / "web" / pattern.replace("{date}", str(NEXT_DELIVERY)).replace("*", "x")
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    land(settings, "web", NEXT_DELIVERY, NEXT_DELIVERY + timedelta(days=1))
+
+
+def deliver_accounts(settings: Settings, card: str) -> None:
+    """Land a snapshot of the accounts with two more: one of nobody known, one that shows a known card."""
+    folder = settings.landing / "accounts"
+    text = (folder / f"accounts_{DAY}.jsonl").read_text(encoding="utf-8")
+    for account, loyalty_card in ((NEW_ACCOUNT, None), (JOINING_ACCOUNT, card)):
+        record = {
+            "web_user_id": account,
+            "created_at": "2017-01-11 12:00:00",
+            "email": f"{account.lower()}@example.org",
+            "loyalty_card": loyalty_card,
+            "newsletter": True,
+        }
+        text += json.dumps(record) + "\n"
+    (folder / f"accounts_{NEXT_DELIVERY}.jsonl").write_text(text, encoding="utf-8")
+    land(settings, "accounts", NEXT_DELIVERY, NEXT_DELIVERY + timedelta(days=1))
+
+
+def rows(settings: Settings, query: str, parameters: dict | None = None) -> list[tuple]:
+    with duckdb.connect(str(settings.warehouse), read_only=True) as connection:
+        return connection.execute(query, parameters or {}).fetchall()
+
+
+def affected(settings: Settings) -> set[int]:
+    return {person for (person,) in rows(settings, "from operations.affected_persons")}
+
+
+def persons_rows(settings: Settings, table: str, persons: set[int], *, of_others: bool = False) -> list[tuple]:
+    """Rows of these persons, or of everybody else (and of nobody), in a fixed order."""
+    sign = "not" if of_others else ""
+    return rows(
+        settings,
+        f"from {table} where {sign} coalesce(list_contains($persons, person_id), false) order by all",
+        {"persons": sorted(persons)},
+    )
+
+
+def tables_of(settings: Settings, models: tuple[str, ...] | list[str]) -> list[str]:
+    manifest = load_manifest(settings.dbt_target / "manifest.json")
+    return [
+        f"{node['schema']}.{node['name']}"
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and node["name"] in models
+    ]
+
+
+def person_tables(settings: Settings) -> list[str]:
+    manifest = load_manifest(settings.dbt_target / "manifest.json")
+    names = [node["name"] for node in manifest["nodes"].values() if node.get("resource_type") == "model"]
+    person = {name for name in names if _node(manifest, name)["config"]["materialized"] == "table_of_persons"}
+    return tables_of(settings, sorted(person))
+
+
+def _node(manifest: dict, name: str) -> dict:
+    return next(node for node in manifest["nodes"].values() if node["name"] == name)
+
+
+def hashes(settings: Settings) -> dict[str, str]:
+    """Hash of every table from identity mapping on."""
+    with duckdb.connect(str(settings.warehouse), read_only=True) as connection:
+        tables = connection.execute(
+            "select schema_name, table_name from duckdb_tables() where list_contains($layers, schema_name)",
+            {"layers": list(LAYERS)},
+        ).fetchall()
+        return {f"{schema}.{name}": table_hash(connection, schema, name) for schema, name in tables}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    settings = settings_of(tmp_path_factory.mktemp("built") / "home")
+    with environment_of(settings.home):
+        settings.make_folders()
+        sources = load_sources(settings.sources)
+        write_landing(small_world(), settings.landing, sources)
+        for source in sources:
+            land(settings, source.name, FIRST_DELIVERY, NEXT_DELIVERY)
+        build_everything(settings, DAY)
+        publish(settings, DAY)
+    [(account, person)] = rows(
+        settings,
+        """
+        select min(web_user_id), person_id
+        from raw_web.events
+        inner join intermediate.int_web_sessions on events.event_id = int_web_sessions.web_session_id
+        where person_id is not null
+        group by person_id order by person_id limit 1
+        """,
+    )
+    [(card, card_person)] = rows(
+        settings,
+        """
+        with orders as (
+            select card_number, person_id, count(distinct order_id) as orders
+            from raw_pos.basket_lines inner join intermediate.int_orders on basket_id = order_id
+            group by all
+        )
+        select card_number, person_id
+        from orders inner join identity_mapping.persons using (person_id)
+        where web_accounts = 0 order by orders desc, card_number limit 1
+        """,
+    )
+    return World(settings, account, person, card, card_person)
+
+
+@pytest.fixture
+def home(world: World, tmp_path: Path) -> Settings:
+    """A copy of the built home."""
+    return copy_of(world.settings, tmp_path / "copy")
+
+
+def copy_of(settings: Settings, target: Path) -> Settings:
+    shutil.copytree(settings.home, target)
+    return settings_of(target)
+
+
+@pytest.fixture(scope="module")
+def landed(world: World, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The built home after deliveries of a known account, a new person, a new account of a known one and a visitor."""
+    settings = copy_of(world.settings, tmp_path_factory.mktemp("landed") / "home")
+    with environment_of(settings.home):
+        deliver_accounts(settings, world.card)
+        events = [(account, AT_ONCE) for account in (world.known_account, NEW_ACCOUNT, JOINING_ACCOUNT, VISITOR)]
+        deliver_events(settings, events)
+    return settings
+
+
+@pytest.fixture(scope="module")
+def built(landed: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The same, built as a whole."""
+    settings = copy_of(landed, tmp_path_factory.mktemp("built_again") / "home")
+    with environment_of(settings.home):
+        build_everything(settings, DAY)
+    return settings
+
+
+def assert_same_as_full_build(done: Update, updated: Settings, built: Settings, before: Settings) -> set[int]:
+    """Its persons have the rows of the full build, everybody else those of before; returns the persons."""
+    persons = affected(updated)
+    assert len(persons) == done.affected_persons
+    for table in tables_of(updated, done.models):
+        assert persons_rows(updated, table, persons) == persons_rows(built, table, persons), table
+    for table in person_tables(updated):
+        assert persons_rows(updated, table, persons, of_others=True) == persons_rows(
+            before, table, persons, of_others=True
+        ), table
+    return persons
+
+
+@pytest.mark.slow
+def test_known_new_and_joining_accounts_get_what_a_full_build_gives(world, landed, built, tmp_path):
+    updated = copy_of(landed, tmp_path / "updated")
+    done = microbatch.update(updated, ["web", "accounts"], run_id="test")
+
+    assert (done.as_of_date, done.identity_was_built) == (DAY, True)
+    persons = assert_same_as_full_build(done, updated, built, world.settings)
+    assert {world.known_person, world.card_person} < persons
+    new = persons - {person for (person,) in rows(world.settings, "select person_id from tag_integration.person_tags")}
+    assert new, "the new account made nobody"
+    tags = "select web_sessions_30d, last_web_visit_date from tag_integration.person_tags where person_id = $person"
+    for person in (world.card_person, *new):
+        assert rows(updated, tags, {"person": person}) == [(1, DAY)]
+    with open_current(updated) as connection:
+        assert connection.execute(tags, {"person": world.card_person}).fetchall() == [(1, DAY)]
+    assert set(done.models) >= {"int_web_sessions", "int_orders", "tag_channel__reach", "person_tags_value"}
+    assert not set(done.models) & {"tag_value__rfm", "tag_value__spend", "tag_preference__assortment"}
+
+    again = microbatch.update(updated, ["web", "accounts"])
+    assert (again.new_records, again.affected_persons, again.models, again.version) == (0, 0, (), None)
+
+    with open_warehouse(updated) as connection:
+        fingerprint = layer_state.inputs_fingerprint(connection, updated, DAY)
+        assert not any(layer_state.is_current(connection, layer, fingerprint) for layer in LAYERS)
+    build_everything(updated, DAY)
+    assert hashes(updated) == hashes(built)
+
+
+@pytest.mark.slow
+def test_events_of_known_accounts_build_only_what_stands_on_them(world, home):
+    before = hashes(home)
+    deliver_events(home, [(world.known_account, AT_ONCE), (VISITOR, NEXT_DAY)], kind="add_to_cart")
+    done = microbatch.update(home, ["web"], as_of_date=DAY)
+    assert (done.new_records, done.affected_persons, done.identity_was_built) == (1, 1, False)
+    assert affected(home) == {world.known_person}
+    assert set(done.models) == {
+        "int_web_sessions",
+        "tag_behaviour__web",
+        "tag_behaviour__cart",
+        "tag_channel__usage",
+        "person_tags_behaviour",
+        "person_tags_channel",
+        "person_tags",
+        "audience_birthday_next_month",
+        "audience_dormant_big_spenders",
+    }
+    changed = {table for table, value in hashes(home).items() if value != before[table]}
+    assert (
+        {"intermediate.int_web_sessions", "tag_integration.person_tags"} <= changed <= set(tables_of(home, done.models))
+    )
+
+
+@pytest.mark.slow
+def test_an_event_of_the_next_day_moves_its_persons_to_that_day(world, home, tmp_path, monkeypatch):
+    deliver_events(home, [(world.known_account, NEXT_DAY), (VISITOR, "2017-03-01 00:00:00")])
+    built = copy_of(home, tmp_path / "built")
+    done = microbatch.update(home, ["web"])
+    next_day = DAY + timedelta(days=1)
+    assert (done.as_of_date, done.identity_was_built) == (next_day, True), "an event dated after its delivery counted"
+
+    build_everything(built, next_day)
+    persons = assert_same_as_full_build(done, home, built, world.settings)
+    assert world.known_person in persons
+    assert "int_orders" in done.models
+
+    assert microbatch.update(home, ["web"]).affected_persons == 0
+    # A full build of the day before forgets the event, so the next update must find it again.
+    with open_warehouse(home) as connection:
+        fingerprint = layer_state.inputs_fingerprint(connection, home, DAY)
+        layer_state.begin(connection, "identity_mapping")
+    finish_build(home, fingerprint, DAY)
+    monkeypatch.setattr(microbatch, "run_dbt", lambda *_arguments, **_options: [])
+    again = microbatch.update(home, ["web"])
+    assert (again.as_of_date, again.new_records, again.identity_was_built) == (next_day, 1, True)
+
+
+class Killed(BaseException):
+    """What is left of the process then goes on in the next call."""
+
+
+def die(*_arguments, **_options) -> None:
+    raise Killed
+
+
+@pytest.mark.slow
+def test_an_update_killed_after_identity_still_finds_whom_it_moved(world, landed, built, tmp_path, monkeypatch):
+    updated = copy_of(landed, tmp_path / "updated")
+    version = current_version(updated)
+    run_dbt = microbatch.run_dbt
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            microbatch,
+            "run_dbt",
+            lambda *args, **options: run_dbt(*args, **options) if "path:" in args[1][2] else die(),
+        )
+        with pytest.raises(Killed):
+            microbatch.update(updated, ["web", "accounts"])
+    assert current_version(updated) == version
+
+    # Another source asks next; what is half way in goes along.
+    done = microbatch.update(updated, ["support"])
+    assert done.sources == ("accounts", "support", "web")
+    persons = assert_same_as_full_build(done, updated, built, world.settings)
+    assert {world.known_person, world.card_person} < persons
+    assert current_version(updated) != version
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", ["publish", "_finish"])
+def test_an_update_killed_around_publishing_is_done_again(world, home, monkeypatch, step):
+    deliver_events(home, [(world.known_account, AT_ONCE)])
+    version = current_version(home)
+    with monkeypatch.context() as patch:
+        patch.setattr(microbatch, step, die)
+        with pytest.raises(Killed):
+            microbatch.update(home, ["web"])
+    assert (current_version(home) == version) == (step == "publish")
+    done = microbatch.update(home, ["support"])
+    assert (done.sources, done.new_records, done.affected_persons) == (("support", "web"), 1, 1)
+    assert current_version(home).name == done.version != version.name
+    assert microbatch.update(home, ["support"]).sources == ("support",)
+
+
+@pytest.mark.slow
+def test_a_value_that_its_model_forbids_is_not_published(world, home):
+    deliver_events(home, [(world.known_account, AT_ONCE)])
+    with open_warehouse(home) as connection:
+        connection.execute("update raw_web.events set platform = 'fridge' where web_user_id = ?", [world.known_account])
+    version = current_version(home)
+    for _ in range(2):
+        with pytest.raises(UpdateError, match=r"tag_behaviour__web\.sql: the data test accepted_values_.* 1 rows"):
+            microbatch.update(home, ["web"])
+        assert current_version(home) == version
+    with open_warehouse(home) as connection:
+        connection.execute("update raw_web.events set platform = 'mobile' where platform = 'fridge'")
+    assert microbatch.update(home, ["web"]).affected_persons == 1
+    assert current_version(home) != version
+
+
+@pytest.mark.slow
+def test_a_model_that_fails_is_not_published(world, home):
+    deliver_events(home, [(world.known_account, AT_ONCE)])
+    version = current_version(home)
+    with open_warehouse(home) as connection:
+        connection.execute("alter table tag_category.tag_behaviour__web add column surprise integer")
+    with pytest.raises(TransformError, match="tag_behaviour__web"):
+        microbatch.update(home, ["web"])
+    assert current_version(home) == version
+
+
+@pytest.mark.slow
+def test_person_tags_are_tested_as_a_whole(world, home):
+    deliver_events(home, [(world.known_account, AT_ONCE)])
+    version = current_version(home)
+    with open_warehouse(home) as connection:
+        connection.execute(
+            "insert into tag_integration.person_tags from tag_integration.person_tags where person_id = ?",
+            [world.card_person],
+        )
+        connection.execute(
+            "delete from tag_integration.person_tags where person_id not in (?, ?)",
+            [world.card_person, world.known_person],
+        )
+    with pytest.raises(TransformError) as error:
+        microbatch.update(home, ["web"])
+    failed = str(error.value)
+    assert "the data test unique_person_tags_person_id failed: Got 1 result" in failed
+    assert "every_person_has_one_row_of_tags failed" in failed
+    assert current_version(home) == version
+
+
+def test_an_update_needs_a_finished_full_build(world, home):
+    with pytest.raises(FullBuildNeededError, match="only build_tags can go back to 2017-01-10"):
+        microbatch.update(home, ["web"], DAY - timedelta(days=1))
+    with open_warehouse(home) as connection:
+        layer_state.begin(connection, "tag_category")
+    with pytest.raises(FullBuildNeededError, match=r"\(tag_category, tag_integration, serving missing\)"):
+        microbatch.update(home, ["web"])
+
+
+def test_an_update_needs_the_definitions_of_the_full_build(home):
+    with pytest.raises(FullBuildNeededError, match="another one than in the last full build"):
+        microbatch.update(replace(home, time_zone="Asia/Shanghai"), ["web"])
+
+
+def test_rows_of_nobody_change_nothing(home):
+    before = hashes(home)
+    version = current_version(home)
+    with open_warehouse(home) as connection:
+        connection.execute(
+            "insert into raw_web.events by name select '1' as event_id, ' ' as web_user_id, "
+            "timestamp '2017-01-11 17:00:00' as occurred_at, date '2017-01-13' as _interval, "
+            "timestamp '2100-01-01' as _landed_at"
+        )
+    done = microbatch.update(home, ["web"])
+    assert (done.new_records, done.affected_persons, done.version) == (0, 0, None)
+    assert hashes(home) == before
+    assert current_version(home) == version
+    assert rows(home, "select covered_until from operations.update_state where source = 'web'")[0][0].year == 2100
+
+
+def test_models_that_compare_persons_say_so(world):
+    """Whatever a tag model that updates touch computes from the facts of a few persons alone is what it is for all."""
+    manifest = load_manifest(world.settings.dbt_target / "manifest.json")
+    left_out = left_to_full_build(manifest)
+    facts = {node["relation_name"] for node in manifest["nodes"].values() if node.get("schema") == "intermediate"}
+    persons = "select person_id from identity_mapping.persons where person_id % 5 = 0"
+    compared = {}
+    with duckdb.connect(str(world.settings.warehouse)) as connection:
+        connection.execute("set time zone 'UTC'")
+        for name, node in manifest["nodes"].items():
+            folders = node["original_file_path"].split("/")[1:3]
+            if node["resource_type"] != "model" or folders != ["tag_category", "person"]:
+                continue
+            path = world.settings.dbt_target / "compiled" / "tagloom" / node["original_file_path"]
+            sql = re.sub(
+                r'"\w+"\."intermediate"\."\w+"',
+                lambda found: f"(select * from {found[0]} where person_id in ({persons}))",
+                path.read_text(encoding="utf-8"),
+            )
+            alone = connection.execute(f"from ({sql}) where person_id in ({persons}) order by all").fetchall()
+            table = f"tag_category.{node['name']}"
+            together = connection.execute(f"from {table} where person_id in ({persons}) order by all").fetchall()
+            compared[node["name"]] = (alone == together, name in left_out)
+    assert facts
+    assert {name for name, (same, _) in compared.items() if not same} == {
+        name for name, (_, is_left_out) in compared.items() if is_left_out
+    }
+
+
+MODELS = {
+    "stg_web__events": ("staging", "view", ["source.web.events"]),
+    "stg_pos__lines": ("staging", "view", ["source.pos.lines"]),
+    "identity_observations": ("identity_mapping", "table", ["stg_web__events", "stg_pos__lines"]),
+    "persons": ("identity_mapping", "table", ["identity_observations"]),
+    "int_visits": ("intermediate", "table_of_persons", ["stg_web__events", "persons"]),
+    "int_orders": ("intermediate", "table_of_persons", ["stg_pos__lines", "persons"]),
+    "int_products": ("intermediate", "table", ["stg_pos__lines"]),
+    "tag_web": ("tag_category", "table_of_persons", ["int_visits"]),
+    "tag_looks": ("tag_category", "view", ["int_visits"]),
+    "tag_score": ("tag_category", "table_of_persons", ["int_orders"]),
+    "tag_segment": ("tag_category", "table_of_persons", ["tag_score", "tag_web"]),
+    "tag_taste": ("tag_category", "table_of_persons", ["int_orders", "int_products"]),
+    "person_tags": ("tag_integration", "table_of_persons", ["persons", "tag_segment", "tag_looks"]),
+    "report": ("serving", "table", ["person_tags"]),
+}
+
+
+@pytest.fixture
+def manifest() -> dict:
+    """A small project; tag_score compares persons with each other."""
+    nodes, children = {}, {}
+    for name, (layer, materialized, parents) in MODELS.items():
+        meta = {"updates": "full_build"} if name == "tag_score" else {}
+        nodes[f"model.{name}"] = {
+            "name": name,
+            "resource_type": "model",
+            "schema": layer,
+            "config": {"materialized": materialized, "meta": meta},
+        }
+        for parent in parents:
+            children.setdefault(f"model.{parent}" if parent in MODELS else parent, []).append(f"model.{name}")
+    return {"nodes": nodes, "child_map": children}
+
+
+def test_what_computes_from_a_comparison_waits_with_it(manifest):
+    assert left_to_full_build(manifest) == {
+        "model.tag_score",
+        "model.tag_segment",
+        "model.int_products",
+        "model.tag_taste",
+    }
+
+
+@pytest.mark.parametrize(
+    ("changed", "models"),
+    [
+        ({("web", "events")}, ["int_visits", "person_tags", "tag_web"]),
+        ({("pos", "lines")}, ["int_orders"]),
+        (set(), []),
+        (None, ["int_orders", "int_visits", "person_tags", "tag_web"]),
+    ],
+)
+def test_models_above_what_changed_are_updated_but_not_through_identity(manifest, changed, models):
+    assert models_to_update(manifest, changed) == models
