@@ -98,6 +98,14 @@ def read_blocks(path: Path, encoding: str, longest_line: int = LONGEST_LINE_BYTE
     carried = b""
     is_cut = False
     for chunk in _as_utf8(_raw_chunks(path, BLOCK_BYTES), encoding):
+        # The usual case, without a copy too many: the last whole line of the chunk is not blank.
+        end = chunk.rfind(b"\n") + 1
+        last = chunk[max(end - 3, 0) : end]
+        usual_end = last[len(last.rstrip(b"\r\n")) :] in (b"\n", b"\r\n")
+        if usual_end and len(last) == 3 and not is_cut and len(carried) < BLOCK_BYTES:
+            yield Block(b"".join((carried, memoryview(chunk)[:end])))
+            carried = chunk[end:]
+            continue
         data = carried + chunk
         if is_cut:
             data, is_cut = _behind_the_line(data)

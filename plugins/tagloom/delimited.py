@@ -222,8 +222,6 @@ class _Reader:
                 return None
             starts, lines_seen, end = found
             text, left = text[:end], text[end:]
-        elif self._width > 1 and _has_blank_line(text):
-            return None
         if not text.isascii() and (BOM_UTF8 in text or (len(self._wanted) < self._width and not _is_utf8(text))):
             return None
         arrays = self._split(text)
@@ -231,6 +229,9 @@ class _Reader:
             return None
         count = len(arrays[0])
         if starts is None:
+            # A blank line has null in every column; to search the text for one takes longer.
+            if self._width > 1 and all(array.null_count for array in arrays) and _has_blank_line(text):
+                return None
             starts, lines_seen = np.arange(count), count
         elif len(starts) != count:
             return None

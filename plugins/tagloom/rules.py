@@ -34,15 +34,11 @@ def typed_value(column: Column, is_text: bool, time_zone: str) -> str:
         return name if is_text else f"cast({name} as varchar)"
     if is_text and column.type == "boolean":
         return f"try_cast(trim({name}) as boolean)"
+    if column.type == "date" and column.format and is_text:
+        return f"cast({_moment(column)} as date)"
     if column.type != "timestamp":
-        if is_text and column.format:
-            return f"cast(try_strptime({name}, {_quoted(column.format)}) as date)"
         return f"try_cast({name} as {column.sql_type})"
-    local = (
-        f"try_strptime({name}, {_quoted(column.format)})"
-        if column.format and is_text
-        else f"try_cast({name} as timestamp)"
-    )
+    local = _moment(column) if column.format and is_text else f"try_cast({name} as timestamp)"
     utc = local if time_zone == "UTC" else f"timezone('UTC', timezone('{time_zone}', {local}))"
     if not is_text:
         instant = f"timezone('UTC', try_cast({name} as timestamptz))"
@@ -51,6 +47,12 @@ def typed_value(column: Column, is_text: bool, time_zone: str) -> str:
         return utc
     has_offset = f"(length({name}) > 19 or {name} like '%Z') and regexp_matches({name}, '{HAS_OFFSET}')"
     return f"case when {has_offset} then timezone('UTC', try_cast({name} as timestamptz)) else {utc} end"
+
+
+def _moment(column: Column) -> str:
+    """SQL of a date or timestamp in the writing of its source; a workbook has real dates, which come as ISO 8601."""
+    name = f'"{column.name}"'
+    return f"coalesce(try_strptime({name}, {_quoted(column.format or '')}), try_cast({name} as timestamp))"
 
 
 def faults(table: Table, is_text: dict[str, bool]) -> list[Fault]:

@@ -291,7 +291,7 @@ class Table(_Strict):
             case ApiReader():
                 return f"{self.name}/{{date}}.jsonl"
             case _:
-                return f"{self.name}/{{date}}_*.jsonl"
+                return f"{self.name}/{{date}}/*.jsonl"
 
     @property
     def file_format(self) -> FileFormat:

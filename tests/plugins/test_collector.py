@@ -81,7 +81,7 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Source]:
 
 def _rows(landing: Path, *, sealed: bool = True) -> list[dict[str, Any]]:
     """Return what readers find, or with sealed=False what is in the open segments as well."""
-    paths = sorted(landing.glob("*/*/*.jsonl" if sealed else "*/*/*.jsonl*"))
+    paths = sorted(landing.glob("*/*/*/*.jsonl" if sealed else "*/*/*/*.jsonl*"))
     assert all(SEALED_NAME.fullmatch(path.name) for path in paths if path.suffix == ".jsonl")
     return [json.loads(line) for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
 
@@ -592,7 +592,7 @@ class Process:
 
     @property
     def unsealed(self) -> list[Path]:
-        return list(self.landing.glob("*/*/*.open"))
+        return list(self.landing.glob("*/*/*/*.open"))
 
 
 class TestReading:
@@ -651,7 +651,7 @@ class TestProcess:
             assert time.monotonic() - begin < 4, "quiet for a second is sealed"
             time.sleep(0.02)
         time.sleep(1.5)
-        assert len(list(collector.landing.glob("web/events/*"))) == 1
+        assert len(list(collector.landing.glob("web/events/*/*"))) == 1
         assert collector.end() == 0
         assert "sealed web/events/" in collector.log.read_text(encoding="utf-8")
 

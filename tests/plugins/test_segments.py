@@ -33,7 +33,7 @@ def _crash(segments: Segments) -> None:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted((folder / "web" / "events").glob("*"))
+    return sorted((folder / "web" / "events").glob("*/*"))
 
 
 def _rows(folder: Path) -> list[dict]:
@@ -160,9 +160,10 @@ class TestSegments:
         monkeypatch.setattr(os, "fsync", note)
         segments.commit([_batch()])
         folder = tmp_path / "web" / "events"
-        assert synced == [tmp_path, tmp_path / "web", folder, *_files(tmp_path)]
+        (file,) = _files(tmp_path)
+        assert synced == [tmp_path, tmp_path / "web", folder, file.parent, file]
         segments.close()
-        assert synced[-1] == folder
+        assert synced[-1] == file.parent
 
     def test_it_is_sealed_when_quiet_or_old_or_large(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         clock = [1000.0]
@@ -238,7 +239,7 @@ class TestRecovery:
         assert [row["_batch"] for row in _rows(tmp_path)] == ["whole"] * 3
 
     def test_a_segment_without_a_whole_batch_disappears(self, tmp_path: Path) -> None:
-        folder = tmp_path / "web" / "events"
+        folder = tmp_path / "web" / "events" / "2026-03-01"
         folder.mkdir(parents=True)
         (folder / "2026-03-01_120000_000001.jsonl.open").write_bytes(b"")
         (folder / "2026-03-01_120000_000002.jsonl.open").write_bytes(_batch("torn", events=2).lines[:-1])
@@ -248,7 +249,7 @@ class TestRecovery:
         assert _files(tmp_path) == []
 
     def test_what_others_have_open_is_left_alone(self, tmp_path: Path) -> None:
-        folder = tmp_path / "web" / "events"
+        folder = tmp_path / "web" / "events" / "2026-03-01"
         folder.mkdir(parents=True)
         (folder / "2026-03-01.jsonl.open").write_bytes(b"an upload of somebody else")
         segments = _segments(tmp_path)
@@ -272,10 +273,10 @@ class TestRecovery:
 
     def test_only_the_days_that_are_remembered_are_read(self, tmp_path: Path) -> None:
         folder = tmp_path / "web" / "events"
-        folder.mkdir(parents=True)
         for day in ("2026-02-26", "2026-02-27", "2026-02-28"):
-            (folder / f"{day}_120000_000001.jsonl").write_bytes(_batch(day).lines)
-        (folder / "2026-02-28.jsonl").write_bytes(_batch("not a segment").lines)
+            (folder / day).mkdir(parents=True)
+            (folder / day / f"{day}_120000_000001.jsonl").write_bytes(_batch(day).lines)
+        (folder / "2026-02-28" / "2026-02-28.jsonl").write_bytes(_batch("not a segment").lines)
         found = kept_batches(tmp_path, "web", "events", date(2026, 2, 27))
         assert [each.name for each in found] == ["2026-02-27", "2026-02-28"]
 

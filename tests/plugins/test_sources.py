@@ -334,7 +334,7 @@ PLACES = {
         {"kind": "object_storage", "url": "s3://b/{date}/*", "format": "tsv"},
         *("tsv", "orders/{date}/**", True),
     ),
-    "pushed": ({"kind": "pushed"}, "jsonl", "orders/{date}_*.jsonl", False),
+    "pushed": ({"kind": "pushed"}, "jsonl", "orders/{date}/*.jsonl", False),
 }
 
 

@@ -1,9 +1,9 @@
 """The durable append log of pushed events: files that readers see only when they are whole.
 
-A segment is a file of JSON lines below `<landing>/<source>/<table>/`. While events are added its name ends in `.open`,
-which no reader takes; when it is sealed the ending is dropped by an atomic rename. Every line is an event with the
-collector's keys in front, of which `_number` and `_of` say which line of how many of its batch it is. So what is left
-of a segment after a crash can be told apart: whole batches, and at most one that is torn and was never accepted.
+A segment is a file of JSON lines below `<landing>/<source>/<table>/<day>/`. While events are added its name ends in
+`.open`, which no reader takes; when it is sealed the ending is dropped by an atomic rename. Every line is an event with
+the collector's keys in front, of which `_number` and `_of` say which line of how many of its batch it is. So what is
+left of a segment after a crash can be told apart: whole batches, and at most one that is torn and was never accepted.
 """
 
 from __future__ import annotations
@@ -124,10 +124,13 @@ def whole_batches(content: bytes) -> int:
 
 def kept_batches(landing: Path, source: str, table: str, first_day: date) -> Iterator[KeptBatch]:
     """Yield the batches with idempotency keys in the sealed segments of a table that are of `first_day` or later."""
-    for path in sorted((landing / source / table).glob("*.jsonl")):
-        name = SEALED_NAME.fullmatch(path.name)
-        if name and date.fromisoformat(name[1]) >= first_day:
-            yield from _batches_in(path.read_bytes(), source)
+    folder = landing / source / table
+    if not folder.is_dir():
+        return
+    for day in sorted(day for day in folder.iterdir() if day.name >= first_day.isoformat()):
+        for path in sorted(day.glob("*.jsonl")):
+            if SEALED_NAME.fullmatch(path.name):
+                yield from _batches_in(path.read_bytes(), source)
 
 
 def _batches_in(content: bytes, source: str) -> Iterator[KeptBatch]:
@@ -203,7 +206,7 @@ class Segments:
         May be killed at any moment and run again. Raises OSError when a file cannot be read or written.
         """
         recovered = 0
-        for path in sorted(self.landing.glob(f"*/*/*{OPEN_SUFFIX}")):
+        for path in sorted(self.landing.glob(f"*/*/*/*{OPEN_SUFFIX}")):
             if not OPEN_NAME.fullmatch(path.name):
                 continue
             descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
@@ -269,7 +272,7 @@ class Segments:
             self._retire(segment)
 
     def _create(self, source: str, table: str, day: date) -> _Segment:
-        folder = self.landing / source / table
+        folder = self.landing / source / table / day.isoformat()
         _make_folder(folder)
         while True:
             self._number += 1
