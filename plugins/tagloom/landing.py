@@ -22,7 +22,7 @@ from tagloom.raw_tables import META_COLUMNS, create_raw_table, delivered_columns
 from tagloom.readers import Opened, open_deliveries
 from tagloom.repairs import repaired_ids
 from tagloom.retention import remove_expired
-from tagloom.rules import TYPED, Fault, faults, raw_text, torn_text, typed_value
+from tagloom.rules import TYPED, Fault, faults, is_bad, raw_text, torn_text, typed_value
 from tagloom.settings import Settings
 from tagloom.sources import Source, Table
 
@@ -291,7 +291,6 @@ def _read(connection: duckdb.DuckDBPyConnection, settings: Settings, work: _Work
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, settings: Settings, work: _Work, opened: Opened) -> None:
-    any_fault = " or ".join(f"({fault.condition})" for fault in faults(work.table, opened.is_text))
     columns = [*work.table.column_names, *(["_extra"] if work.table.new_columns == "land" else [])]
     typed = [
         f'"{TYPED}{column.name}"' if column.type != "text" else _text(opened, column.name)
@@ -307,31 +306,41 @@ def _insert(connection: duckdb.DuckDBPyConnection, settings: Settings, work: _Wo
             insert into {work.target} by name
             select {listed}, _source_file, _line, _interval, $now::timestamp as _landed_at
             from ({_checked_rows(work, opened)})
-            where ({any_fault}) is not true
+            where ({is_bad(work.table, opened.is_text)}) is not true
             """,
             {"now": work.landed_at},
         ).fetchall()[0]
     if inserted < opened.rows.total():
         # Only a delivery with bad rows is read a second time: a copy of every row beforehand would cost all the others.
-        _set_bad_rows_aside(connection, settings, work, opened)
+        _set_bad_rows_aside(connection, settings, work, opened, opened.rows.total() - inserted)
     work.rows_read += opened.rows.total()
     work.rows_inserted += inserted
 
 
-def _set_bad_rows_aside(connection: duckdb.DuckDBPyConnection, settings: Settings, work: _Work, opened: Opened) -> None:
+def _set_bad_rows_aside(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, work: _Work, opened: Opened, bad_rows: int
+) -> None:
+    """Read the deliveries again for the rows that did not land; raise DeliveryError when they are others meanwhile."""
     found = faults(work.table, opened.is_text)
     torn = torn_text(work.table)
+    set_aside = 0
     for again in open_deliveries(connection, work.table, opened.deliveries, settings.landing):
         with again.reading():
-            connection.execute(
+            (rows,) = connection.execute(
                 f"""
                 insert into set_aside
                 select _source_file, _line, _interval, {_first(found, "column")}, {_first(found, "reason")},
                     case when _torn_reason is not null then {torn} else {raw_text(work.table)} end
                 from ({_checked_rows(work, again)})
-                where {" or ".join(f"({fault.condition})" for fault in found)}
+                where {is_bad(work.table, again.is_text)}
                 """
-            )
+            ).fetchall()[0]
+        set_aside += rows
+    if set_aside != bad_rows:
+        raise DeliveryError(
+            f"{opened.deliveries[0].path}: was changed while it was being read; have it delivered under a temporary "
+            "name and renamed when it is whole, then run again."
+        )
 
 
 def _checked_rows(work: _Work, opened: Opened) -> str:
@@ -394,11 +403,12 @@ def _remove_duplicates(connection: duckdb.DuckDBPyConnection, work: _Work) -> No
     connection.execute(
         f"""
         create or replace temp table repeated_keys as
-        select {keys} from {work.target}
-        where _interval in (select unnest($days::date[]))
-        group by all having count(*) > 1
+        select {keys if len(work.days) > 1 else keys.replace('"_interval"', "any_value(_interval) as _interval", 1)}
+        from {work.target}
+        where _interval >= $first_day and _interval <= $last_day
+        group by {keys if len(work.days) > 1 else keys.removeprefix('"_interval", ')} having count(*) > 1
         """,
-        {"days": work.days},
+        {"first_day": work.days[0], "last_day": work.days[-1]},
     )
     if not connection.execute("select 1 from repeated_keys limit 1").fetchall():
         return

@@ -167,8 +167,13 @@ def _open_rows(
     extra = "null::varchar"
     if table.new_columns == "land":
         extra = "case when cardinality(_undeclared) > 0 then to_json(_undeclared)::varchar end"
+    places = ", ".join(PLACE_COLUMNS)
+    if len(deliveries) == 1:
+        # A constant is checked and stored faster than a column that holds the same in every row.
+        places = places.replace("_source_file", f"{_literal(source_name(deliveries[0].path, landing))} as _source_file")
+        places = places.replace("_interval", f"date '{deliveries[0].day}' as _interval")
     relation = f"""(
-        select {columns}, {extra} as _extra, {", ".join(PLACE_COLUMNS)}
+        select {columns}, {extra} as _extra, {places}
         from {stream}
     )"""
     opened = _opened(table, relation, deliveries)

@@ -1,14 +1,17 @@
 """What landing costs: rows per second with every check on, against DuckDB reading the same file into a bare table.
 
 `make bench-ingest`. Both read 20 million events, from CSV and from Parquet, each in a process and a database of its
-own, alternating, best of two. Then a CSV file ten times as large as DuckDB's memory limit is landed, and the process's
-largest size is shown. Some rows are bad, so quarantine works too.
+own, alternating, best of two; then the same CSV with a bad row in every hundred thousand, which are looked for in a
+second reading. At last a file ten times as large as DuckDB's memory limit is landed, and the process's largest size is
+shown.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import resource
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -27,13 +30,13 @@ ROWS = 20_000_000
 ROUNDS = 2
 DAY = date(2017, 7, 1)
 BAD_ROW_EVERY = 100_003
-"""A prime, so that bad rows fall everywhere in the file."""
+"""In the file with bad rows; a prime, so that they fall everywhere."""
 
 TARGET = 0.6
 
 EVENTS = """
 select
-    case when i % {bad} = 1 then null else 'E' || lpad(cast(i as varchar), 9, '0') end as event_id,
+    case when {bad} and i % {every} = 1 then null else 'E' || lpad(cast(i as varchar), 9, '0') end as event_id,
     'W' || lpad(cast(hash(i) % 600000 as varchar), 6, '0') as web_user_id,
     case hash(i + 1) % 4 when 0 then 'search' when 1 then 'add_to_cart' when 2 then 'purchase' else 'product_view' end
         as event,
@@ -81,58 +84,70 @@ def main() -> int:
     """Measure and print; 1 when the target is missed."""
     if len(sys.argv) > 1:
         return child(*sys.argv[1:])
+    # Opening a warehouse needs a key; nothing is hashed here.
+    os.environ.setdefault("TAGLOOM_IDENTITY_KEY", secrets.token_hex(32))
     with tempfile.TemporaryDirectory(prefix="bench-ingest-") as name:
         folder = Path(name)
         print(f"Writing {ROWS:,} events as CSV and Parquet", flush=True)
         files = write_events(folder)
         reached = True
-        for file_format, file in files.items():
+        for name, file in files.items():
             times: dict[str, list[float]] = {"bare": [], "landing": []}
             for _ in range(ROUNDS):
                 for what in times:
-                    measured = run(what, file_format, file)
+                    measured = run(what, file)
                     times[what].append(measured["seconds"])
-                    print(f"  {file_format:8} {what:8} {measured['seconds']:6.1f} s  {measured['said']}", flush=True)
+                    print(f"  {name:17} {what:8} {measured['seconds']:6.1f} s  {measured['said']}", flush=True)
             bare, landing = min(times["bare"]), min(times["landing"])
             ratio = bare / landing
-            reached &= ratio >= TARGET
+            wanted = ""
+            if name in BARE:
+                reached &= ratio >= TARGET
+                wanted = f" (wanted: {TARGET} or more)"
             print(
-                f"{file_format}: {ROWS / landing / 1e6:.2f} million rows/s landed, {ROWS / bare / 1e6:.2f} into a bare "
-                f"table, ratio {ratio:.2f} (wanted: {TARGET} or more)",
+                f"{name}: {ROWS / landing / 1e6:.2f} million rows/s landed, {ROWS / bare / 1e6:.2f} into a bare "
+                f"table, ratio {ratio:.2f}{wanted}",
                 flush=True,
             )
-        limit = max(files["csv"].stat().st_size // 10 // 2**20, 64)
-        measured = run("landing", "csv", files["csv"], memory_limit=f"{limit}MB")
+        size = files["csv"].stat().st_size / 2**20
+        limit = max(int(size / 10), 64)
+        measured = run("landing", files["csv"], memory_limit=f"{limit}MB")
         print(
-            f"memory: {files['csv'].stat().st_size / 2**20:,.0f} MB of CSV with DuckDB's memory limit at {limit} MB: "
-            f"{measured['seconds']:.1f} s, process at most {measured['megabytes']:,.0f} MB"
+            f"memory: {size:,.0f} MB of CSV with DuckDB's memory limit at {limit} MB: {measured['seconds']:.1f} s, "
+            f"process at most {measured['megabytes']:,.0f} MB"
         )
         return 0 if reached else 1
 
 
 def write_events(folder: Path) -> dict[str, Path]:
-    """Format -> file."""
-    files = {file_format: folder / "bench" / f"{DAY}.{file_format}" for file_format in BARE}
-    (folder / "bench").mkdir()
+    """Name of the case -> file; each is alone in the landing folder of its own."""
+    files = {
+        "csv": folder / "clean_csv" / "bench" / f"{DAY}.csv",
+        "parquet": folder / "clean_parquet" / "bench" / f"{DAY}.parquet",
+        "csv with bad rows": folder / "bad_csv" / "bench" / f"{DAY}.csv",
+    }
     with duckdb.connect() as connection:
-        query = EVENTS.format(rows=ROWS, bad=BAD_ROW_EVERY)
-        connection.execute(f"copy ({query}) to '{files['parquet']}' (format parquet)")
-        connection.execute(f"copy (select * from '{files['parquet']}') to '{files['csv']}' (header)")
+        for name, file in files.items():
+            file.parent.mkdir(parents=True)
+            query = EVENTS.format(rows=ROWS, bad="bad" in name, every=BAD_ROW_EVERY)
+            options = "format parquet" if file.suffix == ".parquet" else "header"
+            connection.execute(f"copy ({query}) to '{file}' ({options})")
     return files
 
 
-def run(what: str, file_format: str, file: Path, memory_limit: str = "") -> dict:
+def run(what: str, file: Path, memory_limit: str = "") -> dict:
     """Measure one load in a process of its own."""
-    command = [sys.executable, __file__, what, file_format, str(file), memory_limit]
+    command = [sys.executable, __file__, what, str(file), memory_limit]
     outcome = subprocess.run(command, capture_output=True, text=True, check=False)
     if outcome.returncode:
         raise SystemExit(outcome.stderr)
     return json.loads(outcome.stdout)
 
 
-def child(what: str, file_format: str, file: str, memory_limit: str) -> int:
+def child(what: str, file: str, memory_limit: str) -> int:
     """Load once and print what it took as JSON."""
-    with tempfile.TemporaryDirectory(prefix="bench-home-", dir=Path(file).parents[1]) as home:
+    file_format = Path(file).suffix[1:]
+    with tempfile.TemporaryDirectory(prefix="bench-home-", dir=Path(file).parents[2]) as home:
         settings = replace(load_settings(), home=Path(home), landing=Path(file).parents[1])
         settings = replace(settings, memory_limit=memory_limit) if memory_limit else settings
         started = time.monotonic()
