@@ -5,7 +5,8 @@ Turns what landed into persons, tags, audiences and reports: staging, identity m
 integration, serving, then publish. Each layer is one dbt run followed by its Soda checks; a failed check stops what is
 above it, the last published version stays in use, and the owners get a mail.
 
-It starts when every source that `build_waits_for_it` has landed a day.
+It starts when every source that `build_waits_for_it` has landed a day. While it runs, what arrives in small batches
+waits; `update_tags` takes it up when the build has ended.
 
 #### By hand
 
@@ -18,8 +19,7 @@ The mail and the task's log name the check or the model, what depends on it and 
 layers before it are not built again.
 """
 
-from tagloom.orchestration import build_tags_dag
+from tagloom.orchestration.build import build_tags_dag
 from tagloom.settings import load_settings
-from tagloom.sources import load_sources
 
-build_tags = build_tags_dag(load_sources(load_settings().sources), documentation=__doc__)
+build_tags = build_tags_dag(load_settings().sources, documentation=__doc__)

@@ -33,11 +33,17 @@ NEEDED_BY_TASKS = (
 
 
 def _warm_up() -> None:
-    """Parse the project once, to nowhere: dbt builds its decoders and its adapter on first use, a second a task."""
+    """Parse the project once, to nowhere: dbt builds its decoders and its adapter on first use, a second a task.
+
+    Without dbt's static parser: its threads, started here, would be missing in the forked tasks, which would wait for
+    them for ever as soon as they have a file to parse. Tasks start their own.
+    """
     from dbt.cli.main import dbtRunner
 
     with tempfile.TemporaryDirectory() as nowhere:
-        outcome = dbtRunner().invoke(["parse", "--quiet", "--target-path", nowhere, "--log-path", nowhere])
+        outcome = dbtRunner().invoke(
+            ["parse", "--quiet", "--no-static-parser", "--target-path", nowhere, "--log-path", nowhere]
+        )
     if not outcome.success:
         # The first build says what is wrong with the project; here it only costs the second.
         logging.getLogger(__name__).warning("dbt could not be warmed up: %s", outcome.exception)

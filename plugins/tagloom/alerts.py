@@ -9,12 +9,16 @@ from email.message import EmailMessage
 from email.utils import formatdate
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jinja2
 
 from tagloom.lineage import BY_IDENTITY, Dependents
 from tagloom.mail import POLICY, message_id
-from tagloom.quality import CheckResult
+
+if TYPE_CHECKING:
+    # Every task loads this module; the contracts behind it would cost each of them a quarter of its start.
+    from tagloom.quality import CheckResult
 
 TEMPLATES = Path(__file__).parent / "templates" / "mail"
 
@@ -24,7 +28,7 @@ SHOWN_NAMES = 12
 
 @dataclass(frozen=True)
 class Alert:
-    """One thing that went wrong in one run: checks that found something, or a task that failed by itself."""
+    """What is wrong in one run: checks that found something, a task that failed, or deliveries that have changed."""
 
     run_id: str
     as_of_date: date
@@ -38,6 +42,8 @@ class Alert:
     """What does not happen because of it, for example `tags of 2017-12-31 not published`."""
     exception: str = ""
     """What a task that failed says; empty when checks are the reason."""
+    warnings: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """<schema>.<table> -> sentences about what has changed in its deliveries, although they could be used."""
     owner: str = ""
     """Who acts when no check names an owner; empty for the default recipients."""
     what_to_do: str = ""
@@ -46,6 +52,8 @@ class Alert:
     """<schema>.<table> -> what depends on it."""
     in_use: str = ""
     """What people see meanwhile, for example `Version 2017-12-30-1 (tags of 2017-12-30) stays in use.`"""
+    once: str = ""
+    """The same mail is not sent again while this stays the same; empty: for each run."""
     links: dict[str, str] = field(default_factory=dict)
     """Text -> address, such as the task log. Only http and https become links."""
 
@@ -69,6 +77,8 @@ class Alert:
     @property
     def size(self) -> str:
         """How much is wrong, for example `1 check of 14`; empty for a task that failed by itself."""
+        if self.warnings:
+            return _count(sum(len(sentences) for sentences in self.warnings.values()), "changes")
         counted = len(self.stopping) or len(self.found)
         total = len(self.results)
         return f"{_count(counted, 'checks')} of {total}" if counted else ""
@@ -82,10 +92,11 @@ class Alert:
 
 @dataclass(frozen=True)
 class Cause:
-    """The checks of one table that did not pass, and what stands on that table."""
+    """The checks of one table that did not pass, what has changed in it, and what stands on that table."""
 
     table: str
     results: tuple[CheckResult, ...]
+    warnings: tuple[str, ...]
     lists: tuple[tuple[str, tuple[str, ...], int], ...]
     """How many of what (`20 tags`, `1 report`), the first names, how many are not named."""
     note: str
@@ -97,7 +108,7 @@ def alert_messages(alert: Alert, default_recipients: Iterable[str], sender: str)
     Returns no mail when nothing is wrong. Message-IDs follow from run, recipient and subject, so that a retried task
     that fails in the same way makes the same mails (see `tagloom.mail.queue`).
     """
-    if not alert.found and not alert.exception:
+    if not alert.found and not alert.exception and not alert.warnings:
         return []
     everything = {_address(address) for address in (*default_recipients, alert.owner) if address}
     owners = {_address(result.owner) for result in alert.found if result.owner} - everything
@@ -121,7 +132,7 @@ def _message(alert: Alert, recipient: str, sender: str) -> EmailMessage:
     text, html = render(alert)
     subject = " ".join(alert.subject.split())
     message = EmailMessage(policy=POLICY)
-    message["Message-ID"] = message_id(alert.dag_id, alert.run_id, alert.task_id, recipient, subject)
+    message["Message-ID"] = message_id(alert.dag_id, alert.once or alert.run_id, alert.task_id, recipient, subject)
     message["Date"] = formatdate(usegmt=True)
     message["From"] = sender
     message["To"] = recipient
@@ -137,7 +148,7 @@ def _message(alert: Alert, recipient: str, sender: str) -> EmailMessage:
 
 def _causes(alert: Alert) -> list[Cause]:
     causes = []
-    for table in dict.fromkeys(result.table for result in alert.found):
+    for table in dict.fromkeys([*(result.table for result in alert.found), *alert.warnings]):
         results = tuple(result for result in alert.found if result.table == table)
         known = alert.impact.get(table, Dependents())
         lists = tuple(
@@ -147,7 +158,7 @@ def _causes(alert: Alert) -> list[Cause]:
             else (_count(len(members), name), (), 0)
             for name, members in known.lists.items()
         )
-        causes.append(Cause(table, results, lists, known.note))
+        causes.append(Cause(table, results, alert.warnings.get(table, ()), lists, known.note))
     return causes
 
 

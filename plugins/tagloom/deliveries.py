@@ -43,7 +43,7 @@ def find_deliveries(folder: Path, table: Table, first_day: date, end_day: date) 
     Raises DeliveryError when a file is named after a day that does not exist.
     """
     patterns = [
-        (folder / _constant_folder(table.path), _regular_expression(table.path), False),
+        (folder / _constant_folder(table.path), as_regular_expression(table.path), False),
         (folder / REPAIRS / table.name, re.compile(rf"{REPAIRS}/{re.escape(table.name)}/{_DATE}_[^/]*\.jsonl"), True),
     ]
     found = []
@@ -51,7 +51,7 @@ def find_deliveries(folder: Path, table: Table, first_day: date, end_day: date) 
         for path in _files(start):
             place = path.relative_to(folder).as_posix()
             match = pattern.fullmatch(place)
-            if not match or place.startswith(f"{REPAIRS}/") != is_repair or _is_unfinished(place):
+            if not match or place.startswith(f"{REPAIRS}/") != is_repair or is_unfinished(place):
                 continue
             day = _day_in_name(match.group(1), path) if match.groups() else _day_of_writing(path)
             if day and first_day <= day < end_day:
@@ -65,7 +65,7 @@ def _constant_folder(pattern: str) -> str:
     return "/".join(folders[: next(variable, len(folders))])
 
 
-def _regular_expression(pattern: str) -> re.Pattern[str]:
+def as_regular_expression(pattern: str) -> re.Pattern[str]:
     """A glob as Path.glob knows it, but with ** for any depth, files included, and {date} as a group."""
     meanings = {"{date}": _DATE, "**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     parts = re.split(r"(\{date\}|\*\*/|\*\*|\*|\?|\[!?[^]/]+\])", pattern)
@@ -89,7 +89,8 @@ def _files(start: Path) -> Iterator[Path]:
         yield from (Path(folder, name) for name in names)
 
 
-def _is_unfinished(place: str) -> bool:
+def is_unfinished(place: str) -> bool:
+    """Whether a path below the landing folder, with slashes, is of a file that is still being written."""
     names = place.split("/")
     return any(name.startswith(_UNFINISHED_STARTS) for name in names) or names[-1].endswith(_UNFINISHED_ENDS)
 

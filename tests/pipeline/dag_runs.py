@@ -186,7 +186,8 @@ def _warm_up() -> None:
         "dbt.cli.main",
         "soda_core.contracts",
         "soda_duckdb.common.data_sources.duckdb_data_source",
-        "tagloom.orchestration",
+        "tagloom.orchestration.build",
+        "tagloom.orchestration.ingest",
     ):
         importlib.import_module(module)
     from airflow.sdk.execution_time.supervisor import in_process_api_server

@@ -1,33 +1,42 @@
-"""The decisions of the DAGs: which days are landed, which day is built for, what a failure is called."""
+"""The decisions of the DAGs: which days are landed, which day is built for, what is watched, what people are told."""
 
 from __future__ import annotations
 
+import asyncio
+import importlib
+import json
 import os
+import shutil
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from email import message_from_bytes, policy
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
-from tagloom.landing import OPERATIONS_TABLES
+from tagloom.arrivals import Watch
+from tagloom.operations import create_operations_tables
 from tagloom.quality import CheckResult
-from tagloom.settings import Settings, load_settings
+from tagloom.settings import PROJECT, Settings, load_settings
 from tagloom.sources import load_sources
 from tagloom.warehouse import open_warehouse
 
 
 @pytest.fixture(scope="module")
 def orchestration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
-    """The module, with an AIRFLOW_HOME of its own: importing Airflow writes there, but no database is needed."""
+    """The package, with an AIRFLOW_HOME of its own: importing Airflow writes there, but no database is needed."""
     with pytest.MonkeyPatch.context() as patch:
         if "airflow" not in sys.modules:
             for name in [name for name in os.environ if name.startswith("AIRFLOW")]:
                 patch.delenv(name)
             patch.setenv("AIRFLOW_HOME", str(tmp_path_factory.mktemp("airflow")))
-        from tagloom import orchestration
+        import tagloom.orchestration.build
+        import tagloom.orchestration.ingest
 
-        yield orchestration
+        yield tagloom.orchestration
 
 
 @pytest.mark.parametrize(
@@ -40,7 +49,7 @@ def orchestration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleTy
     ],
 )
 def test_last_complete_day(orchestration: ModuleType, time_zone: str, expected: str) -> None:
-    assert orchestration.last_complete_day(date(2017, 1, 2), ZoneInfo(time_zone)) == date.fromisoformat(expected)
+    assert orchestration.build.last_complete_day(date(2017, 1, 2), ZoneInfo(time_zone)) == date.fromisoformat(expected)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +57,7 @@ def test_last_complete_day(orchestration: ModuleType, time_zone: str, expected: 
     [("2017-03-12", "2017-03-10"), ("2017-03-13", "2017-03-11"), ("2017-11-06", "2017-11-04")],
 )
 def test_last_complete_day_when_clocks_change(orchestration: ModuleType, end_day: str, expected: str) -> None:
-    found = orchestration.last_complete_day(date.fromisoformat(end_day), ZoneInfo("America/New_York"))
+    found = orchestration.build.last_complete_day(date.fromisoformat(end_day), ZoneInfo("America/New_York"))
     assert found == date.fromisoformat(expected)
 
 
@@ -63,39 +72,42 @@ def a_context(first_day: str | None = None, end_day: str | None = None, **more: 
 
 
 def test_days_of_the_data_interval(orchestration: ModuleType) -> None:
-    assert orchestration._days_to_land(a_context()) == (date(2017, 1, 5), date(2017, 1, 6))
+    assert orchestration.ingest.days_of_run(a_context()) == (date(2017, 1, 5), date(2017, 1, 6))
 
 
 def test_a_data_interval_within_two_days_lands_both(orchestration: ModuleType) -> None:
     context = a_context(
         data_interval_start=datetime(2017, 1, 5, 18, tzinfo=UTC), data_interval_end=datetime(2017, 1, 6, 6, tzinfo=UTC)
     )
-    assert orchestration._days_to_land(context) == (date(2017, 1, 5), date(2017, 1, 7))
+    assert orchestration.ingest.days_of_run(context) == (date(2017, 1, 5), date(2017, 1, 7))
 
 
 def test_an_empty_data_interval_lands_the_day_it_is_in(orchestration: ModuleType) -> None:
     moment = datetime(2017, 1, 5, 9, 30, tzinfo=UTC)
     context = a_context(data_interval_start=moment, data_interval_end=moment)
-    assert orchestration._days_to_land(context) == (date(2017, 1, 5), date(2017, 1, 6))
+    assert orchestration.ingest.days_of_run(context) == (date(2017, 1, 5), date(2017, 1, 6))
 
 
 def test_days_of_the_parameters(orchestration: ModuleType) -> None:
-    assert orchestration._days_to_land(a_context("2017-02-01", "2017-02-04")) == (date(2017, 2, 1), date(2017, 2, 4))
+    assert orchestration.ingest.days_of_run(a_context("2017-02-01", "2017-02-04")) == (
+        date(2017, 2, 1),
+        date(2017, 2, 4),
+    )
 
 
 def test_one_day_without_an_end(orchestration: ModuleType) -> None:
-    assert orchestration._days_to_land(a_context("2017-02-28")) == (date(2017, 2, 28), date(2017, 3, 1))
+    assert orchestration.ingest.days_of_run(a_context("2017-02-28")) == (date(2017, 2, 28), date(2017, 3, 1))
 
 
 @pytest.mark.parametrize("end_day", ["2017-01-31", "2017-02-01"])
 def test_an_end_that_is_not_after_the_first_day(orchestration: ModuleType, end_day: str) -> None:
     with pytest.raises(Exception, match=f"end_day {end_day} must be after first_day 2017-02-01"):
-        orchestration._days_to_land(a_context("2017-02-01", end_day))
+        orchestration.ingest.days_of_run(a_context("2017-02-01", end_day))
 
 
 def test_the_given_day_is_built(orchestration: ModuleType, settings: Settings) -> None:
     context = {"params": {"as_of_date": "2017-01-06"}, "triggering_asset_events": {}}
-    assert orchestration._as_of_date(settings, context) == date(2017, 1, 6)
+    assert orchestration.build._as_of_date(settings, context) == date(2017, 1, 6)
 
 
 def events(*end_days: str | None) -> dict:
@@ -108,7 +120,7 @@ def events(*end_days: str | None) -> dict:
 
 def test_the_assets_decide_and_the_source_that_is_behind_counts(orchestration: ModuleType, settings: Settings) -> None:
     context = {"params": {"as_of_date": None}, "triggering_asset_events": events("2017-01-13", "2017-01-12", None)}
-    assert orchestration._as_of_date(settings, context) == date(2017, 1, 10)
+    assert orchestration.build._as_of_date(settings, context) == date(2017, 1, 10)
 
 
 def test_without_events_what_landed_decides(
@@ -119,30 +131,30 @@ def test_without_events_what_landed_decides(
     # Others do not count, nor does what was stopped or not delivered.
     landed += [("wifi", 2, "landed"), (awaited[0], 20, "stopped"), (awaited[0], 21, "nothing delivered")]
     with open_warehouse(settings) as connection:
-        connection.execute(OPERATIONS_TABLES)
+        create_operations_tables(connection)
         for source, day, status in landed:
             connection.execute(
                 "insert into operations.landing_log (source, table_name, end_day, status) values (?, 'table', ?, ?)",
                 [source, date(2017, 1, day), status],
             )
     context = {"params": {"as_of_date": None}, "triggering_asset_events": {}}
-    assert orchestration._as_of_date(settings, context) == date(2017, 1, 11)
+    assert orchestration.build._as_of_date(settings, context) == date(2017, 1, 11)
     monkeypatch.setenv("TAGLOOM_TIME_ZONE", "Asia/Shanghai")
-    assert orchestration._as_of_date(load_settings(), context) == date(2017, 1, 12)
+    assert orchestration.build._as_of_date(load_settings(), context) == date(2017, 1, 12)
 
 
 def test_nothing_has_landed(orchestration: ModuleType, settings: Settings) -> None:
     with open_warehouse(settings) as connection:
-        connection.execute(OPERATIONS_TABLES)
+        create_operations_tables(connection)
     context = {"params": {"as_of_date": None}, "triggering_asset_events": {}}
     with pytest.raises(Exception, match="Nothing has landed yet; run ingest_loyalty first or set as_of_date"):
-        orchestration._as_of_date(settings, context)
+        orchestration.build._as_of_date(settings, context)
 
 
 def test_nothing_has_landed_in_a_new_warehouse(orchestration: ModuleType, settings: Settings) -> None:
     context = {"params": {"as_of_date": None}, "triggering_asset_events": {}}
     with pytest.raises(Exception, match="Nothing has landed yet; run ingest_loyalty first or set as_of_date"):
-        orchestration._as_of_date(settings, context)
+        orchestration.build._as_of_date(settings, context)
 
 
 def a_result(outcome: str, name: str = "Every card has a number") -> CheckResult:
@@ -169,7 +181,7 @@ def a_result(outcome: str, name: str = "Every card has a number") -> CheckResult
 
 def test_a_failed_layer_is_told_in_one_line_per_check(orchestration: ModuleType) -> None:
     results = [a_result("passed"), a_result("warned"), a_result("failed"), a_result("not evaluated", "Cards are known")]
-    lines = str(orchestration.QualityError("landing", results)).splitlines()
+    lines = str(orchestration.mails.QualityError("landing", results)).splitlines()
     assert lines[0] == "2 of 4 checks of landing failed:"
     assert lines[1].startswith("raw_loyalty.cards: not true: Every card has a number.")
     assert "its SQL fails" in lines[2]
@@ -179,6 +191,10 @@ def test_a_failed_layer_is_told_in_one_line_per_check(orchestration: ModuleType)
     ("dag_id", "task_id", "is_about_checks", "title"),
     [
         ("ingest_loyalty", "land", False, "landing of loyalty"),
+        ("ingest_loyalty", "fetch", False, "fetching of loyalty"),
+        ("ingest_loyalty", "refused", False, "landing of loyalty"),
+        ("ingest_loyalty", "read_declaration", False, "declaration of loyalty"),
+        ("update_tags", "update", False, "update of tags"),
         ("build_tags", "landing", True, "checks of landing"),
         ("build_tags", "identity_mapping", True, "checks of identity mapping"),
         ("build_tags", "tag_category", False, "building tag category"),
@@ -187,9 +203,223 @@ def test_a_failed_layer_is_told_in_one_line_per_check(orchestration: ModuleType)
 def test_titles_of_mails(
     orchestration: ModuleType, dag_id: str, task_id: str, is_about_checks: bool, title: str
 ) -> None:
-    assert orchestration._title(dag_id, task_id, is_about_checks) == title
+    assert orchestration.mails._title(dag_id, task_id, is_about_checks) == title
 
 
 def test_assets_have_a_stable_address(orchestration: ModuleType) -> None:
-    assert orchestration.raw_asset("pos").uri == "tagloom://raw/pos"
-    assert orchestration.layer_asset("serving").uri == "tagloom://layer/serving"
+    assert orchestration.common.raw_asset("pos").uri == "tagloom://raw/pos"
+    assert orchestration.common.layer_asset("serving").uri == "tagloom://layer/serving"
+    assert orchestration.ingest.arrival_asset("pos").uri == "tagloom://arrivals/pos"
+
+
+def test_a_trigger_can_be_made_again_from_what_it_says(orchestration: ModuleType) -> None:
+    trigger = orchestration.arrival_trigger.ArrivalTrigger("web")
+    classpath, arguments = trigger.serialize()
+    module, _, name = classpath.rpartition(".")
+    again = getattr(importlib.import_module(module), name)(**arguments)
+    assert again.serialize() == trigger.serialize()
+
+
+def test_the_trigger_fires_for_files_and_lets_others_run_meanwhile(
+    orchestration: ModuleType, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orchestration.arrival_trigger, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("tagloom.arrivals.PATIENCE_SECONDS", 0.1)
+    loop_threads: set[int] = set()
+    looking_threads: set[int] = set()
+    due = Watch.due
+    monkeypatch.setattr(Watch, "due", lambda watch: looking_threads.add(threading.get_ident()) or due(watch))
+    folder = settings.landing / "loyalty"
+    folder.mkdir()
+
+    async def watch() -> list[dict]:
+        loop_threads.add(threading.get_ident())
+        payloads = []
+        for name in ("cards_2017-01-11.csv", "cards_2017-01-12.csv"):
+            (folder / name).write_text("card_number\n", encoding="utf-8")
+            os.utime(folder / name, (1, 1))
+        async for event in orchestration.arrival_trigger.ArrivalTrigger("loyalty").run():
+            payloads.append(event.payload)
+            if len(payloads) == 2:
+                return payloads
+            (folder / "cards_2017-01-13.csv").write_text("card_number\n", encoding="utf-8")
+            os.utime(folder / "cards_2017-01-13.csv", (1, 1))
+        return payloads
+
+    first, second = asyncio.run(asyncio.wait_for(watch(), timeout=20))
+    assert first == {"source": "loyalty", "days": ["2017-01-11", "2017-01-12"], "files": 2}
+    assert second == {"source": "loyalty", "days": ["2017-01-13"], "files": 1}
+    assert not loop_threads & looking_threads
+
+
+def test_the_trigger_survives_a_folder_that_cannot_be_read(
+    orchestration: ModuleType, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orchestration.arrival_trigger, "PROBLEM_SECONDS", 0.01)
+    arrival = SimpleNamespace(day=date(2017, 1, 11))
+    answers = iter([OSError("Stale file handle"), [arrival]])
+
+    def due(watch: Watch) -> list:
+        answer = next(answers)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(Watch, "due", due)
+
+    async def watch() -> dict:
+        async for event in orchestration.arrival_trigger.ArrivalTrigger("loyalty").run():
+            return event.payload
+        return {}
+
+    assert asyncio.run(asyncio.wait_for(watch(), timeout=20))["days"] == ["2017-01-11"]
+
+
+def test_days_that_events_announce(orchestration: ModuleType) -> None:
+    announced = [{"from_trigger": True, "payload": {"days": ["2017-01-05", "2017-01-06"]}}, {"by": "hand"}]
+    context = {"triggering_asset_events": {"arrivals_web": [SimpleNamespace(extra=extra) for extra in announced]}}
+    assert orchestration.ingest._announced_days(context) == {date(2017, 1, 5), date(2017, 1, 6)}
+    assert orchestration.ingest._announced_days({"triggering_asset_events": None}) == set()
+
+
+def test_an_airflow_connection_is_passed_on_without_airflow(
+    orchestration: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = "postgres://reader:s%40fe@db.example.com:5433/crm?sslmode=require"
+    monkeypatch.setenv("AIRFLOW_CONN_CRM_DATABASE", uri)
+    details = orchestration.ingest.connection_details("crm_database")
+    assert (details.connection_id, details.kind) == ("crm_database", "postgres")
+    assert (details.host, details.port, details.schema) == ("db.example.com", 5433, "crm")
+    assert (details.login, details.password) == ("reader", "s@fe")
+    assert details.extra == {"sslmode": "require"}
+    assert "s@fe" not in repr(details)
+    assert orchestration.ingest.connection_details(None) is None
+
+
+def test_a_build_waits_for_an_awaited_source_whose_declaration_is_wrong(
+    orchestration: ModuleType, tmp_path: Path
+) -> None:
+    for path in (PROJECT / "sources").glob("*.yml"):
+        shutil.copy(path, tmp_path)
+    awaited = orchestration.build.awaited_sources(tmp_path)
+    assert awaited == [source.name for source in load_sources(tmp_path) if source.build_waits_for_it]
+    assert "pos" in awaited
+    for name in ("pos", "wifi"):
+        declaration = tmp_path / f"{name}.yml"
+        declaration.write_text(declaration.read_text(encoding="utf-8") + "\nmistake: [\n", encoding="utf-8")
+    assert orchestration.build.awaited_sources(tmp_path) == awaited
+
+
+DRIFT = ("column coupon_code is new and not declared", "column channel is missing; perhaps it is called source now")
+
+
+def a_landing_task(settings: Settings) -> dict:
+    """The context of ingest_web's land task, and dbt's manifest of what reads its table."""
+    settings.dbt_target.mkdir(parents=True, exist_ok=True)
+    model = {"resource_type": "model", "schema": "staging", "name": "stg_web__events", "alias": "stg_web__events"}
+    model["original_file_path"] = "models/staging/web/stg_web__events.sql"
+    tag = {"resource_type": "model", "schema": "tag_category", "name": "tag_visits", "alias": "tag_visits"}
+    tag |= {"original_file_path": "models/tag_category/person/tag_visits.sql"}
+    tag["columns"] = {"web_visit_count": {"meta": {"tag": True}}}
+    source = {"resource_type": "source", "schema": "raw_web", "identifier": "events", "name": "events"}
+    manifest = {
+        "nodes": {"model.a": model, "model.b": tag},
+        "sources": {"source.a": source},
+        "child_map": {"source.a": ["model.a"], "model.a": ["model.b"]},
+    }
+    (settings.dbt_target / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    instance = SimpleNamespace(dag_id="ingest_web", task_id="land", map_index=-1, log_url="http://localhost/log")
+    return {
+        "run_id": "asset_triggered__2017-01-05",
+        "task_instance": instance,
+        "params": {"first_day": None, "end_day": None},
+        "dag_run": SimpleNamespace(run_after=datetime(2017, 1, 5, tzinfo=UTC)),
+    }
+
+
+def test_changed_deliveries_are_told_to_their_owner(
+    orchestration: ModuleType, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orchestration.mails, "_mail_server", lambda settings: None)
+    source = next(source for source in load_sources(settings.sources) if source.name == "web")
+    landings = [SimpleNamespace(table="events", drift=DRIFT), SimpleNamespace(table="other", drift=())]
+    orchestration.mails.mail_drift(a_landing_task(settings), source, landings)
+    mails = [message_from_bytes(file.read_bytes(), policy=policy.default) for file in mail_files(settings)]
+    assert sorted(mail["To"] for mail in mails) == ["data-team@example.com", source.owner]
+    for mail in mails:
+        assert mail["Subject"].startswith(
+            "[Tagloom] WARNING: deliveries of web, 2 changes - they have landed all the same"
+        )
+        assert mail["Importance"] is None
+        for part in ("plain", "html"):
+            text = " ".join(mail.get_body((part,)).get_content().split())
+            for sentence in DRIFT:
+                assert sentence in text
+            for known in ("raw_web.events", "web_visit_count", "sources/web.yml", "models/staging/web/stg_web__events"):
+                assert known.lower() in text.lower(), known
+            assert "raw_web.other" not in text.lower()
+
+
+def test_unchanged_deliveries_are_not_told(orchestration: ModuleType, settings: Settings) -> None:
+    source = load_sources(settings.sources)[0]
+    orchestration.mails.mail_drift(a_landing_task(settings), source, [SimpleNamespace(table="cards", drift=())])
+    assert mail_files(settings) == []
+
+
+def a_failure(dag_id: str, run_id: str, map_index: int = -1, sentence: str = "no answer") -> dict:
+    instance = SimpleNamespace(
+        dag_id=dag_id, task_id="fetch", map_index=map_index, log_url="http://localhost", xcom_pull=lambda task_ids: None
+    )
+    return {
+        "run_id": run_id,
+        "task_instance": instance,
+        "task": SimpleNamespace(owner="tagloom"),
+        "params": {},
+        "dag_run": SimpleNamespace(run_after=datetime(2017, 1, 5, tzinfo=UTC)),
+        "exception": RuntimeError(sentence),
+    }
+
+
+def test_every_table_that_cannot_be_fetched_is_told(
+    orchestration: ModuleType, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orchestration.mails, "_mail_server", lambda settings: None)
+    for map_index in (0, 1, 1):
+        orchestration.mails.mail_failure(a_failure("ingest_shop", "run", map_index))
+    assert len(mail_files(settings)) == 2
+
+
+def test_updates_that_fail_again_and_again_are_told_once_an_hour(
+    orchestration: ModuleType, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orchestration.mails, "_mail_server", lambda settings: None)
+    hours = iter([7, 7, 8])
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, zone: object) -> datetime:
+            return datetime(2017, 1, 5, next(hours), 30, tzinfo=UTC)
+
+    monkeypatch.setattr(orchestration.mails, "datetime", Clock)
+    for number, expected in enumerate((1, 1, 2)):
+        orchestration.mails.mail_failure(a_failure("update_tags", f"run {number}"))
+        assert len(mail_files(settings)) == expected
+
+
+def mail_files(settings: Settings) -> list[Path]:
+    return sorted((settings.mails / "outbox").glob("*.eml"))
+
+
+def test_a_foreground_run_tries_nothing_again(orchestration: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks = [SimpleNamespace(task_id="fetch", retries=2), SimpleNamespace(task_id="land", retries=2)]
+    seen: list[list[int]] = []
+
+    def run(run_conf: dict) -> SimpleNamespace:
+        seen.append([task.retries for task in tasks])
+        return SimpleNamespace(state="failed")
+
+    dag = SimpleNamespace(tasks=tasks, test=run)
+    bag = SimpleNamespace(import_errors={}, get_dag=lambda dag_id: dag)
+    monkeypatch.setattr("airflow.dag_processing.dagbag.DagBag", lambda folder: bag)
+    assert orchestration.foreground_run("ingest_loyalty", {}) == "failed"
+    assert seen == [[0, 0]]

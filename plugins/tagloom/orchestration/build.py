@@ -1,0 +1,272 @@
+"""build_tags, which turns what landed into published tags, and update_tags, which does so for what came in since."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from airflow.sdk import DAG, AssetAll, AssetAny, Context, Param, chain, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from tagloom import layer_state, microbatch
+from tagloom.operations import create_operations_tables
+from tagloom.orchestration.common import (
+    BUILD_TAGS,
+    DAY,
+    FIRST_IN_LINE,
+    START_DATE,
+    default_arguments,
+    layer_asset,
+    log,
+    raw_asset,
+)
+from tagloom.orchestration.mails import QualityError, send_waiting_mails
+from tagloom.publish import publish
+from tagloom.settings import PROJECT, Settings, load_settings
+from tagloom.sources import Source, readable_sources
+from tagloom.transform import DOCUMENTATION, LAYERS, TransformError, build_layer, write_documentation
+from tagloom.warehouse import POOL, open_warehouse
+
+if TYPE_CHECKING:
+    from tagloom.quality import CheckResult
+
+CONTRACTS = PROJECT / "soda" / "contracts"
+
+
+def build_tags_dag(declarations: Path, documentation: str) -> DAG:
+    """Make the DAG that builds, checks and publishes everything, layer by layer."""
+    awaited = [raw_asset(name) for name in awaited_sources(declarations)]
+    with DAG(
+        dag_id=BUILD_TAGS,
+        description="Persons, tags, audiences and reports (人群标签)",
+        doc_md=documentation,
+        schedule=AssetAll(*awaited),
+        start_date=START_DATE,
+        catchup=False,
+        max_active_runs=1,
+        params={
+            "as_of_date": Param(
+                None,
+                type=["null", "string"],
+                pattern=DAY,
+                description="Last day to know of; empty: the last complete one",
+            ),
+            "rebuild": Param(False, type="boolean", description="Build layers again although nothing has changed"),
+        },
+        default_args=default_arguments(),
+        tags=["build"],
+    ) as dag:
+        landing = _check_landing()
+        layers = [
+            _build_and_check.override(task_id=layer, outlets=[layer_asset(layer)])(layer, landing) for layer in LAYERS
+        ]
+        published = _publish(landing)
+        chain(landing, *layers, published, _document(landing))
+    return dag
+
+
+def update_tags_dag(sources: list[Source], documentation: str) -> DAG:
+    """Make the DAG that updates tags after each small batch."""
+    watched = [source.name for source in sources if source.is_on_arrival]
+    # A build that has ended is followed by an update: what landed meanwhile has waited for it.
+    batches = AssetAny(*(raw_asset(name) for name in watched), layer_asset(LAYERS[-1])) if watched else None
+    with DAG(
+        dag_id="update_tags",
+        description="Tags of persons with new events (微批更新)",
+        doc_md=documentation,
+        schedule=batches,
+        start_date=START_DATE,
+        catchup=False,
+        max_active_runs=1,
+        default_args=default_arguments(),
+        tags=["build"],
+    ) as dag:
+        _update(watched)
+    return dag
+
+
+@task(task_id="landing", pool=POOL)
+def _check_landing() -> str:
+    """Decide which day to build for, and check what landed."""
+    settings = load_settings()
+    context = get_current_context()
+    as_of_date = _as_of_date(settings, context)
+    log.info("building for %s", as_of_date)
+    _check(settings, "landing", as_of_date, context["run_id"])
+    return as_of_date.isoformat()
+
+
+@task(pool=POOL)
+def _build_and_check(layer: str, as_of_date: str) -> dict:
+    """Build one layer with dbt in this process and check it with Soda, unless it is built from the same inputs."""
+    settings = load_settings()
+    day = date.fromisoformat(as_of_date)
+    fingerprint = _begin(settings, layer, day)
+    if fingerprint is None:
+        log.info("%s: unchanged", layer)
+        return {"as_of_date": as_of_date, "unchanged": True}
+    started = time.monotonic()
+    try:
+        nodes = build_layer(settings, layer, day)
+    except TransformError as error:
+        raise AirflowFailException(str(error)) from error
+    built = time.monotonic()
+    results = _check(settings, layer, day, get_current_context()["run_id"], fingerprint)
+    models = {
+        node.name: {"status": node.status, "rows": node.rows, "seconds": node.seconds}
+        for node in nodes
+        if node.kind != "test"
+    }
+    tests = [node for node in nodes if node.kind == "test"]
+    summary = {
+        "as_of_date": as_of_date,
+        "models": models,
+        "data_tests": len(tests),
+        "data_tests_warned": [node.name for node in tests if node.status == "warn"],
+        "checks": {outcome: sum(result.outcome == outcome for result in results) for outcome in ("passed", "warned")},
+        "build_seconds": round(built - started, 2),
+        "check_seconds": round(time.monotonic() - built, 2),
+    }
+    log.info(
+        "%s: %s models and seeds, %s data tests in %.1f s; %s checks in %.1f s",
+        layer,
+        len(models),
+        len(tests),
+        summary["build_seconds"],
+        len(results),
+        summary["check_seconds"],
+    )
+    get_current_context()["outlet_events"][layer_asset(layer)].extra = summary
+    return summary
+
+
+@task(task_id="publish", pool=POOL)
+def _publish(as_of_date: str) -> dict:
+    """Make the checked tables the version that readers see, and hand in mails that are still waiting."""
+    settings = load_settings()
+    version = publish(settings, date.fromisoformat(as_of_date))
+    log.info("published version %s: %s tables", version.name, len(version.tables))
+    send_waiting_mails(settings)
+    return {"version": version.name, "tables": version.tables}
+
+
+@task(task_id="document", pool=POOL)
+def _document(as_of_date: str) -> str:
+    """Write dbt's documentation of every model and column as one HTML file."""
+    settings = load_settings()
+    day = date.fromisoformat(as_of_date)
+    fingerprint = _begin(settings, "document", day)
+    if fingerprint is not None:
+        write_documentation(settings, day)
+        with open_warehouse(settings) as connection:
+            layer_state.finish(connection, "document", fingerprint, day)
+        log.info("documentation written")
+    return str(settings.dbt_target / DOCUMENTATION)
+
+
+@task(task_id="update", pool=POOL, **FIRST_IN_LINE)
+def _update(source_names: list[str]) -> dict:
+    """Bring the tags of the persons up to date whom new rows are about, and publish them."""
+    settings = load_settings()
+    try:
+        # All sources, not only those whose events started the run: Airflow may leave events out of a run that came
+        # while another one was under way. What is new is found out from the rows.
+        done = microbatch.update(settings, source_names, run_id=get_current_context()["run_id"])
+    except microbatch.FullBuildNeededError as error:
+        raise AirflowSkipException(str(error)) from error
+    except (TransformError, microbatch.UpdateError) as error:
+        raise AirflowFailException(str(error)) from error
+    log.info("update: %s new records, %s persons, version %s", done.new_records, done.affected_persons, done.version)
+    send_waiting_mails(settings)
+    return done.as_dict()
+
+
+def _begin(settings: Settings, step: str, as_of_date: date) -> str | None:
+    """Fingerprint of the inputs of a step that is to be done now, None when it was done from the same ones."""
+    with open_warehouse(settings) as connection:
+        fingerprint = layer_state.inputs_fingerprint(connection, settings, as_of_date)
+        rebuild = get_current_context()["params"]["rebuild"]
+        if not rebuild and layer_state.is_current(connection, step, fingerprint):
+            return None
+        layer_state.begin(connection, step)
+    return fingerprint
+
+
+def _check(
+    settings: Settings, layer: str, as_of_date: date, run_id: str, fingerprint: str | None = None
+) -> list[CheckResult]:
+    """Check a layer; when it passes and `fingerprint` is given, remember what it was built from."""
+    # Loaded here: updates check nothing with Soda, and should begin at once.
+    from tagloom.quality import check_layer, record_results
+
+    with open_warehouse(settings) as connection:
+        results = check_layer(connection, CONTRACTS, layer, run_id, as_of_date)
+        record_results(connection, results)
+        if fingerprint and not any(result.stops for result in results):
+            layer_state.finish(connection, layer, fingerprint, as_of_date)
+    if any(result.stops for result in results):
+        # Data do not get better by looking again: no retry.
+        error = QualityError(layer, results)
+        raise AirflowFailException(str(error)) from error
+    return results
+
+
+def awaited_sources(declarations: Path) -> list[str]:
+    """Names of the sources that a build waits for.
+
+    One whose declaration is wrong is still waited for when that says so: tags must not be built without it unawares.
+    """
+    sources = {source.name: source for source in readable_sources(declarations)[0]}
+    return [
+        path.stem
+        for path in sorted(declarations.glob("*.yml"))
+        if (sources[path.stem].build_waits_for_it if path.stem in sources else _seems_awaited(path))
+    ]
+
+
+def _seems_awaited(declaration: Path) -> bool:
+    text = declaration.read_text(encoding="utf-8", errors="replace")
+    return re.search(r"^build_waits_for_it:\s*true\b", text, re.MULTILINE | re.IGNORECASE) is not None
+
+
+def _as_of_date(settings: Settings, context: Context) -> date:
+    """The day to build for: the parameter, else the last local day that is complete in what landed.
+
+    A run that assets start has no logical date; what the assets' events say landed decides.
+    """
+    if context["params"]["as_of_date"]:
+        return date.fromisoformat(context["params"]["as_of_date"])
+    events = [event for group in context["triggering_asset_events"].values() for event in group]
+    end_days = [date.fromisoformat(event.extra["end_day"]) for event in events if event.extra.get("end_day")]
+    end_day = min(end_days) if end_days else _last_landed_day(settings)
+    return last_complete_day(end_day, ZoneInfo(settings.time_zone))
+
+
+def last_complete_day(end_day: date, time_zone: ZoneInfo) -> date:
+    """Last local day that is over when UTC days before end_day have landed.
+
+    In New York the UTC day of the 31st ends at 19:00, so it completes the 30th; in Shanghai it completes the 31st.
+    """
+    landed_until = datetime(end_day.year, end_day.month, end_day.day, tzinfo=UTC)
+    return landed_until.astimezone(time_zone).date() - timedelta(days=1)
+
+
+def _last_landed_day(settings: Settings) -> date:
+    awaited = awaited_sources(settings.sources)
+    with open_warehouse(settings) as connection:
+        create_operations_tables(connection)
+        (end_day,) = connection.execute(
+            """
+            select min(end_day)
+            from (select max(end_day) as end_day from operations.landing_log
+                  where status = 'landed' and list_contains($sources, source) group by source)
+            """,
+            {"sources": awaited},
+        ).fetchall()[0]
+    if end_day is None:
+        raise AirflowFailException(f"Nothing has landed yet; run ingest_{awaited[0]} first or set as_of_date.")
+    return end_day
