@@ -341,7 +341,7 @@ class Table(_Strict):
                     f"grain {self.grain} needs reader.watermark; without it each run fetches the whole table"
                 )
             case ApiReader(path=path, parameters=parameters) if not re.search(
-                r"\{(first|end)_day\}", path + "".join(parameters.values())
+                r"\{[a-z_]+\}", path + "".join(parameters.values())
             ):
                 raise ValueError(
                     f"grain {self.grain} needs {{first_day}} in reader.path or reader.parameters; "

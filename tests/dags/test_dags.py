@@ -159,7 +159,7 @@ def test_wrong_and_unusual_declarations(tmp_path: Path) -> None:
         "title: T\ntitle_zh: 题\nowner: o@example.com\nparty: first\nconsent_basis: contract\nlicence: own data\n"
         "build_waits_for_it: true\n"
     )
-    table = "title: T, grain: event, primary_key: [id], columns: [{name: id, type: text}], reader: "
+    table = "title: T, grain: snapshot, primary_key: [id], columns: [{name: id, type: text}], reader: "
     tables = {
         "files": ("@daily", ["{kind: files, format: csv, path: '{date}.csv'}"]),
         "asked": ("@hourly", ["{kind: database, connection: crm, table: a}", "{kind: api, connection: b, path: /c}"]),

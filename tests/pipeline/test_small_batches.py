@@ -167,8 +167,10 @@ def test_a_backfill_fetches_and_lands_exactly_the_interval_of_each_run(running: 
     last_day = FIRST_DAY + timedelta(days=DAYS - 1)
     backfill = ["backfill", "create", "--dag-id", "ingest_orders", "--max-active-runs", "3"]
     days = ["--from-date", FIRST_DAY.isoformat(), "--to-date", last_day.isoformat()]
+    # SQLite refuses a second writer at once or after seconds, so the command waits for the runs that began the service.
+    unfinished = "select count(*) from dag_run where state in ('queued', 'running')"
+    wait_until(lambda: airflow_rows(running.settings, unfinished) == [(0,)], "every other run has ended")
     environment = os.environ | airflow_environment(running.settings)
-    # The scheduler writes to the same SQLite file; this one-off command has to wait for it longer than by default.
     environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] += "?timeout=60"
     outcome = subprocess.run(
         [sys.executable, "-m", "airflow", *backfill, *days],
@@ -179,7 +181,7 @@ def test_a_backfill_fetches_and_lands_exactly_the_interval_of_each_run(running: 
         timeout=SECONDS,
         check=False,
     )
-    assert outcome.returncode == 0, outcome.stderr[-3000:]
+    assert outcome.returncode == 0, outcome.stdout[-3000:] + outcome.stderr[-3000:]
     ended = (
         "select count(*) from dag_run where dag_id = 'ingest_orders' and run_type = 'backfill' and state = 'success'"
     )

@@ -43,7 +43,7 @@ def make_source(reader: dict, **table: object) -> Source:
                     "name": "visits",
                     "title": "Visits",
                     "reader": reader,
-                    "grain": "event",
+                    "grain": "snapshot",
                     "primary_key": ["id"],
                     "columns": [{"name": "id", "type": "integer"}],
                 }

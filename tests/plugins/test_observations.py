@@ -33,8 +33,7 @@ def table(name: str = "customers", event_type: str = "timestamp", **changes) -> 
     right = {
         "name": name,
         "title": "Customers",
-        "format": "csv",
-        "path": f"{name}_{{date}}.csv",
+        "reader": {"kind": "files", "format": "csv", "path": f"{name}_{{date}}.csv"},
         "grain": "snapshot",
         "primary_key": ["customer_number"],
         "event_time": "created_at",
