@@ -149,8 +149,10 @@ def again(clean: History, folder: Path, dag_server: Server, mail_box: tuple[Mail
     good, delivered = home / "landing" / CARDS, home / "good_cards.csv"
     shutil.copy(good, delivered)
     header, *cards = read_rows(good)
+    surname = header.index("surname")
     write_rows(home / "half_of_the_cards.csv", [header, *cards[::2]])
-    write_rows(home / "doubled_cards.csv", [header, *cards, *cards[::2]])
+    other = [[*card[:surname], "Somebody", *card[surname + 1 :]] for card in cards[::2]]
+    write_rows(home / "doubled_cards.csv", [header, *cards, *other])
     ingest_cards = {"dag": "ingest_loyalty", "conf": DAYS}
     build = {"dag": "build_tags", "conf": {}}
     _, server_url = mail_box

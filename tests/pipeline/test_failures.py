@@ -101,7 +101,7 @@ def test_mails_wait_for_the_mail_server_and_arrive_once(
         assert mail["Subject"].strip().startswith("[Tagloom] FAILED")
         text = mail.get_body(("plain",)).get_content()
         assert "36 of 108 rows are bad (33.3%), more than the tolerated" in text
-        assert "repeats the primary key of an earlier row" in text
+        assert "repeats the primary key of another row with other content" in text
         assert "cards_2017-01-11.csv" in text
         assert "line 74" in text
 
