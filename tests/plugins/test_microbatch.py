@@ -111,6 +111,7 @@ def deliver_events(settings: Settings, events: list[tuple[str, str]], kind: str 
     ]
     pattern = load_source(settings.sources / "web.yml").tables[0].path
     path = settings.landing / "web" / pattern.replace("{date}", str(NEXT_DELIVERY)).replace("*", "x")
+    path.parent.mkdir(exist_ok=True)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     land(settings, "web", NEXT_DELIVERY, NEXT_DELIVERY + timedelta(days=1))
 

@@ -356,7 +356,7 @@ def test_airflow_itself(settings: Settings, tmp_path: Path) -> None:
 
     down(settings)
     assert not [process for process in family if _alive(process.pid)]
-    (sealed,) = settings.landing.glob("web/events/*")
+    (sealed,) = settings.landing.glob("web/events/*/*")
     assert sealed.suffix == ".jsonl"
     with pytest.raises(urllib.error.URLError, match="refused"):
         _call("/api/v2/monitor/health")
