@@ -277,7 +277,7 @@ def _read(connection: duckdb.DuckDBPyConnection, settings: Settings, work: _Work
             f'"{name}" {sql_type}' for name, sql_type in (delivered_columns(work.table) | META_COLUMNS).items()
         )
         connection.execute(f"create or replace temp table {ARRIVED} ({columns})")
-    else:
+    elif work.replaced_days:
         (work.rows_removed,) = connection.execute(
             f"delete from {work.target} where _interval in (select unnest($days::date[]))", {"days": work.replaced_days}
         ).fetchall()[0]
