@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from tagloom.headers import likely_renames
 from tagloom.readers import Opened
 from tagloom.sources import DatabaseReader, Source, Table
 
@@ -44,17 +44,18 @@ def differences(
     new = {name for item in opened for name in item.undeclared}
     missing = {name for item in opened for name in item.missing}
     found = []
-    for name in sorted(missing):
-        guess = get_close_matches(table.column(name).header, sorted(new), 1, cutoff=0.6)
-        if guess:
-            new.discard(guess[0])
+    headers = {name: table.column(name).header for name in sorted(missing)}
+    renames = likely_renames(list(headers.values()), sorted(new))
+    new -= set(renames.values())
+    for name, header in headers.items():
+        if header in renames:
             sentence = (
-                f"Column {table.column(name).header} is missing; perhaps it is called {guess[0]} now "
-                f"(then say delivered_as: {guess[0]}). Until then it is null."
+                f"Column {header} is missing; perhaps it is called {renames[header]} now "
+                f"(then say delivered_as: {renames[header]}). Until then it is null."
             )
             found.append(Difference("renamed", name, sentence))
         else:
-            sentence = f"Column {table.column(name).header} is missing; it is null until it comes back."
+            sentence = f"Column {header} is missing; it is null until it comes back."
             found.append(Difference("missing", name, sentence))
     policy = {
         "ignore": "its values do not land until it is declared",
