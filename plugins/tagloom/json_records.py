@@ -14,6 +14,7 @@ from tagloom.decoding import SHOWN_CHARACTERS, Block, read_blocks, read_line, re
 from tagloom.deliveries import DeliveryError
 from tagloom.headers import lack
 from tagloom.sources import Table
+from tagloom.sql_text import quoted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -311,16 +312,16 @@ def relation(stream: str, headers: Sequence[str], names: Sequence[str], null_val
     The stream has _text, _torn, _torn_reason, _source_file, _line and _interval. Every value comes as text, lists and
     objects as JSON. With `land`, top-level keys that nobody declared come in _extra.
     """
-    paths = ", ".join(_quoted(pointer(header)) for header in headers)
+    paths = ", ".join(quoted(pointer(header)) for header in headers)
     is_object = "_torn is null and json_valid(_text) and ltrim(_text, e' \\t\\n\\r')[1] = '{'"
-    nulls = ", ".join(_quoted(value) for value in dict.fromkeys(["", *null_values]))
+    nulls = ", ".join(quoted(value) for value in dict.fromkeys(["", *null_values]))
     columns = ", ".join(
         f'case when _values[{place}] in ({nulls}) then null else _values[{place}] end as "{name}"'
         for place, name in enumerate(names, start=1)
     )
     extra = "null::varchar"
     if land:
-        tops = ", ".join(_quoted(top) for top in dict.fromkeys(header.split(".")[0] for header in headers))
+        tops = ", ".join(quoted(top) for top in dict.fromkeys(header.split(".")[0] for header in headers))
         keys = f"list_filter(list_distinct(json_keys(_text)), lambda key: key not in ({tops}) and key[1] <> '_')"
         pairs = (
             f"list_transform({keys}, lambda key: (key, json_extract(_text, '/' || "
@@ -345,7 +346,3 @@ def relation(stream: str, headers: Sequence[str], names: Sequence[str], null_val
             from {stream}
         )
     )"""
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

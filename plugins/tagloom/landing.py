@@ -25,6 +25,7 @@ from tagloom.retention import remove_expired
 from tagloom.rules import TYPED, Fault, faults, is_bad, raw_text, torn_text, typed_value
 from tagloom.settings import Settings
 from tagloom.sources import Source, Table
+from tagloom.sql_text import quoted
 
 if TYPE_CHECKING:
     import duckdb
@@ -360,15 +361,11 @@ def _text(opened: Opened, name: str) -> str:
 def _first(found: list[Fault], what: str) -> str:
     if what == "column":
         cases = " ".join(
-            f"when {fault.condition} then {_quoted(fault.column) if fault.column else 'null'}" for fault in found
+            f"when {fault.condition} then {quoted(fault.column) if fault.column else 'null'}" for fault in found
         )
     else:
         cases = " ".join(f"when {fault.condition} then {fault.reason}" for fault in found)
     return f"case {cases} end"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _rows_read(works: list[_Work]) -> int:

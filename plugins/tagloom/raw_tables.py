@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from tagloom.deliveries import DeliveryError
 from tagloom.sources import Source, Table
+from tagloom.sql_text import quoted
 
 if TYPE_CHECKING:
     import duckdb
@@ -127,7 +128,7 @@ def _views(source: Source, table: Table) -> dict[str, str]:
     if table.grain == "snapshot":
         return {table.name: f"select {names} from {rows} where _valid_to is null"}
     if table.grain == "change":
-        deleted = f'"{table.operation}" in ({", ".join(_quoted(value) for value in table.deletions)})'
+        deleted = f'"{table.operation}" in ({", ".join(quoted(value) for value in table.deletions)})'
         order = f'"{table.event_time}", _interval, _source_file, _line'
         newest_first = ", ".join(f"{part} desc" for part in order.split(", "))
         current = f"""
@@ -159,7 +160,3 @@ def _views(source: Source, table: Table) -> dict[str, str]:
             """
         }
     return {}
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -19,6 +19,7 @@ from tagloom import delimited, json_records, workbooks
 from tagloom.deliveries import Delivery, DeliveryError
 from tagloom.headers import locate_columns
 from tagloom.sources import Table
+from tagloom.sql_text import quoted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -170,7 +171,7 @@ def _open_rows(
     places = ", ".join(PLACE_COLUMNS)
     if len(deliveries) == 1:
         # A constant is checked and stored faster than a column that holds the same in every row.
-        places = places.replace("_source_file", f"{_literal(source_name(deliveries[0].path, landing))} as _source_file")
+        places = places.replace("_source_file", f"{quoted(source_name(deliveries[0].path, landing))} as _source_file")
         places = places.replace("_interval", f"date '{deliveries[0].day}' as _interval")
     relation = f"""(
         select {columns}, {extra} as _extra, {places}
@@ -301,7 +302,7 @@ def _open_parquet(
 def _open_parquet_layout(
     table: Table, types: dict[str, str], positions: list[int | None], deliveries: list[Delivery], landing: Path
 ) -> Opened:
-    nulls = ", ".join(_literal(value) for value in dict.fromkeys(["", *table.file_format.null_values]))
+    nulls = ", ".join(quoted(value) for value in dict.fromkeys(["", *table.file_format.null_values]))
     is_one = nulls == "''"
     columns, is_text, found = [], {}, {}
     for column, position in zip(table.columns, positions, strict=True):
@@ -322,22 +323,22 @@ def _open_parquet_layout(
     undeclared = [name for name in types if name not in headers]
     extra = "null::varchar"
     if table.new_columns == "land" and undeclared:
-        quoted = ['"' + name.replace('"', '""') + '"' for name in undeclared]
-        extra = "to_json(struct_pack(" + ", ".join(f"{name} := {name}" for name in quoted) + "))::varchar"
+        identifiers = ['"' + name.replace('"', '""') + '"' for name in undeclared]
+        extra = "to_json(struct_pack(" + ", ".join(f"{name} := {name}" for name in identifiers) + "))::varchar"
     files = [str(delivery.path) for delivery in deliveries]
     days = {delivery.day for delivery in deliveries}
     if len(days) == 1:
         day, join = f"date '{days.pop()}'", ""
     else:
-        listed = ", ".join(f"({_literal(str(delivery.path))}, date '{delivery.day}')" for delivery in deliveries)
+        listed = ", ".join(f"({quoted(str(delivery.path))}, date '{delivery.day}')" for delivery in deliveries)
         day = "_days.day"
         join = f"inner join (values {listed}) as _days (file, day) on _file = _days.file"
-    source_file = _literal(source_name(deliveries[0].path, landing)) if len(files) == 1 else _sql_source_name(landing)
+    source_file = quoted(source_name(deliveries[0].path, landing)) if len(files) == 1 else _sql_source_name(landing)
     relation = f"""(
         select {", ".join(columns)}, {extra} as _extra, null::varchar as _torn, null::varchar as _torn_reason,
             {source_file} as _source_file, file_row_number + 1 as _line, {day} as _interval
         from read_parquet(
-            [{", ".join(map(_literal, files))}], filename = '_file', file_row_number = true, hive_partitioning = false
+            [{", ".join(map(quoted, files))}], filename = '_file', file_row_number = true, hive_partitioning = false
         )
         {join}
     )"""
@@ -357,7 +358,7 @@ def source_name(path: Path, landing: Path) -> str:
 
 
 def _sql_source_name(landing: Path) -> str:
-    prefix = _literal(f"{landing}/")
+    prefix = quoted(f"{landing}/")
     return f"case when starts_with(_file, {prefix}) then substr(_file, length({prefix}) + 1) else _file end"
 
 
@@ -453,7 +454,3 @@ def _unreadable_parquet(
 def _parquet_error(path: Path, error: duckdb.Error) -> DeliveryError:
     reason = " ".join(str(error).split("\n\n")[0].split()).rstrip(".")
     return DeliveryError(f"{path}: cannot be read as parquet: {reason}. Ask for it to be delivered again.")
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from tagloom.sources import Column, Table
+from tagloom.sql_text import quoted
 
 HAS_ZONE = r"[0-9]:[0-9]{2}.*([A-Za-z]+(/[A-Za-z_]+)*|[+-][0-9]{2}(:?[0-9]{2})?)$"
 """A timestamp that says itself in which zone it is; DuckDB's cast to a timestamp without one drops that silently."""
@@ -60,7 +61,7 @@ def typed_value(column: Column, is_text: bool, time_zone: str) -> str:
 def _moment(column: Column) -> str:
     """SQL of a date or timestamp in the writing of its source; a workbook has real dates, which come as ISO 8601."""
     name = f'"{column.name}"'
-    return f"coalesce(try_strptime({name}, {_quoted(column.format or '')}), try_cast({name} as timestamp))"
+    return f"coalesce(try_strptime({name}, {quoted(column.format or '')}), try_cast({name} as timestamp))"
 
 
 def faults(table: Table, is_text: dict[str, bool]) -> list[Fault]:
@@ -96,7 +97,7 @@ def _faults_of(column: Column, is_text: bool, is_key: bool) -> list[Fault]:
     if column.pattern:
         text = name if is_text else typed if column.type == "text" else f"cast({name} as varchar)"
         found.append(
-            Fault(column.name, _mismatch(text, column.pattern), f"'does not match ' || {_quoted(column.pattern)}")
+            Fault(column.name, _mismatch(text, column.pattern), f"'does not match ' || {quoted(column.pattern)}")
         )
     return found
 
@@ -126,8 +127,8 @@ def _no_value(column: Column) -> str:
 
 def _mismatch(text: str, pattern: str) -> str:
     if LITERALS.fullmatch(pattern):
-        return f"{text} not in ({', '.join(_quoted(literal) for literal in pattern.split('|'))})"
-    return f"not regexp_full_match({text}, {_quoted(pattern)})"
+        return f"{text} not in ({', '.join(quoted(literal) for literal in pattern.split('|'))})"
+    return f"not regexp_full_match({text}, {quoted(pattern)})"
 
 
 def _is_empty(column: Column, is_text: bool) -> str:
@@ -155,7 +156,3 @@ def torn_text(table: Table) -> str:
     if any(column.personal_data == "direct" for column in table.columns):
         return "'(' || length(_torn) || ' characters, hidden because they may be personal)'"
     return "_torn"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
