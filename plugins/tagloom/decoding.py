@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from tagloom.deliveries import DeliveryError
 
-BLOCK_BYTES = 8 << 20
+BLOCK_BYTES = 1 << 20
+"""Small enough that a block and the columns cut from it stay in the processor's cache: 8 MB took a quarter longer."""
 LONGEST_LINE_BYTES = 16 << 20
 """A longer line is no row of anything; it is set aside, and cut."""
 SHOWN_CHARACTERS = 10_000

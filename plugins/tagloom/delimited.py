@@ -127,7 +127,7 @@ def _refuse_other_delimiter(
 
 
 def read_rows(layout: Layout, null_values: Sequence[str], with_undeclared: bool = False) -> Iterator[Rows]:
-    """All rows of a file in blocks of about 8 MB; a damaged block comes in pieces, not always in order.
+    """All rows of a file in blocks of BLOCK_BYTES; a damaged block comes in pieces, not always in order.
 
     Raises DeliveryError when the file cannot be read to its end.
     """

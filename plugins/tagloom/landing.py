@@ -396,19 +396,27 @@ def _remove_duplicates(connection: duckdb.DuckDBPyConnection, work: _Work) -> No
     table = work.table
     content = [*table.column_names, *(["_extra"] if table.new_columns == "land" else [])]
     key = content if table.grain == "change" else table.primary_key
-    keys = ", ".join(f'"{name}"' for name in ("_interval", *key))
+    keys = ", ".join(f'"{name}"' for name in (("_interval", *key) if len(work.days) > 1 else key))
+    rows = f"from {work.target} where _interval >= $first_day and _interval <= $last_day"
+    days = {"first_day": work.days[0], "last_day": work.days[-1]}
+    # Nearly always no key is there twice, and counting numbers shows it in half the time of counting texts.
+    connection.execute(
+        f"create or replace temp table repeated_hashes as "
+        f"select hash({keys}) as _hash {rows} group by _hash having count(*) > 1",
+        days,
+    )
+    if not connection.execute("select 1 from repeated_hashes limit 1").fetchall():
+        return
+    interval = "_interval" if len(work.days) > 1 else "any_value(_interval) as _interval"
     connection.execute(
         f"""
         create or replace temp table repeated_keys as
-        select {keys if len(work.days) > 1 else keys.replace('"_interval"', "any_value(_interval) as _interval", 1)}
-        from {work.target}
-        where _interval >= $first_day and _interval <= $last_day
-        group by {keys if len(work.days) > 1 else keys.removeprefix('"_interval", ')} having count(*) > 1
+        select {interval}, {", ".join(f'"{name}"' for name in key)}
+        {rows} and hash({keys}) in (select _hash from repeated_hashes)
+        group by {keys} having count(*) > 1
         """,
-        {"first_day": work.days[0], "last_day": work.days[-1]},
+        days,
     )
-    if not connection.execute("select 1 from repeated_keys limit 1").fetchall():
-        return
     same_key = " and ".join(
         f'stored."{name}" is not distinct from repeated_keys."{name}"' for name in ("_interval", *key)
     )
