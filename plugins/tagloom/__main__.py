@@ -7,9 +7,10 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from tagloom import quarantine_commands, source_commands
+from tagloom import quarantine_commands
 from tagloom.environment import airflow_environment, load_environment_file
 from tagloom.settings import PROJECT, Settings, SettingsError, load_settings
+from tagloom.source_tools import commands as source_commands
 from tagloom.sources import SourceError
 
 
@@ -27,8 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _known_errors() -> tuple[type[Exception], ...]:
-    from tagloom.deliveries import DeliveryError
     from tagloom.quarantine import QuarantineError
+    from tagloom.reading.deliveries import DeliveryError
     from tagloom.service import ServiceError
     from tagloom.tags import TagError
     from tagloom.warehouse import WarehouseBusyError

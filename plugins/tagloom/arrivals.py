@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from tagloom.deliveries import REPAIRS, as_regular_expression, is_unfinished
+from tagloom.reading.deliveries import REPAIRS, as_regular_expression, is_unfinished
 from tagloom.settings import Settings
 from tagloom.sources import PushReader, Source, SourceError, Table, load_source
 

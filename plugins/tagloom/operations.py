@@ -1,4 +1,4 @@
-"""Tables in which ingestion keeps its books: schema `operations` of the warehouse. All times are UTC."""
+"""Tables in which ingestion and identity mapping keep their books: schema `operations`. All times are UTC."""
 
 from __future__ import annotations
 
@@ -69,6 +69,35 @@ TABLES = {
         "sentence": "varchar",
         "run_id": "varchar",
         "seen_at": "timestamp",
+    },
+    # One row per pair of identifiers, or blocked identifier, that a person has decided about. Rows are never deleted:
+    # a decision that is taken back gets withdrawn_at. One command writes one batch.
+    "identity_decisions": {
+        "decision_id": "bigint",
+        # link, never_link, block
+        "kind": "varchar",
+        "left_type": "varchar",
+        "left_hash": "varchar",
+        "right_type": "varchar",
+        "right_hash": "varchar",
+        "reason": "varchar",
+        "decided_by": "varchar",
+        "decided_at": "timestamp",
+        "withdrawn_at": "timestamp",
+        "withdrawn_by": "varchar",
+        "batch_id": "bigint",
+    },
+    # One row per pair of identifiers whose records look alike, with what became of it.
+    "identity_matches": {
+        "left_type": "varchar",
+        "left_hash": "varchar",
+        "right_type": "varchar",
+        "right_hash": "varchar",
+        "probability": "double",
+        # accepted, review, declined
+        "status": "varchar",
+        "model_version": "varchar",
+        "matched_at": "date",
     },
 }
 

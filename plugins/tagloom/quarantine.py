@@ -18,8 +18,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tagloom.deliveries import REPAIRS, Delivery, DeliveryError
 from tagloom.operations import create_operations_tables
+from tagloom.reading.deliveries import REPAIRS, Delivery, DeliveryError
 from tagloom.repairs import IDENTITY, ORIGIN, read_repairs, write_repairs
 from tagloom.settings import Settings
 from tagloom.sources import Source, Table, load_source
@@ -159,7 +159,7 @@ def original_rows(
 
     Reads each delivered file once. Raises QuarantineError when a file is no longer there.
     """
-    from tagloom.readers import open_deliveries
+    from tagloom.reading.readers import open_deliveries
 
     found: dict[str, dict[str, str | None]] = {}
     for (source_name, table_name, file), group in groupby(
@@ -255,7 +255,7 @@ def still_bad(settings: Settings, source: Source, table: Table, day: date, rows:
     """
     import duckdb
 
-    from tagloom.landing import land_source
+    from tagloom.landing.land import land_source
 
     unknown = {
         identity: f"{', '.join(extra)} is no column of {source.name}.{table.name}"
@@ -334,7 +334,7 @@ def _is_repair(file: str) -> bool:
 def _land_again(
     connection: duckdb.DuckDBPyConnection, settings: Settings, source_name: str, table_name: str, day: date
 ) -> Relanding:
-    from tagloom.landing import land_source
+    from tagloom.landing.land import land_source
 
     of_table = Filter(source=source_name, table=table_name, day=day)
     before = _count(connection, of_table)

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
-from tagloom.deliveries import REPAIRS as FOLDER
-from tagloom.fetching import whole_file
+from tagloom.fetching.fetch import whole_file
+from tagloom.reading.deliveries import REPAIRS
 
 IDENTITY = "_quarantine_id"
 """Key of a repaired row that says which row of operations.quarantine it stands for."""
@@ -23,7 +23,7 @@ ORIGIN = ("_origin_file", "_origin_bytes", "_origin_modified")
 
 def repairs_file(landing: Path, source: str, table: str, day: date) -> Path:
     """The file with all repaired rows of a table and a day."""
-    return landing / source / FOLDER / table / f"{day.isoformat()}_repairs.jsonl"
+    return landing / source / REPAIRS / table / f"{day.isoformat()}_repairs.jsonl"
 
 
 def write_repairs(
@@ -59,7 +59,7 @@ def read_repairs(files: Iterable[Path]) -> list[dict]:
 
 def repaired_ids(landing: Path, source: str, table: str) -> list[str]:
     """Ids of quarantined rows whose repair is in the landing zone and whose file is still the one it was made for."""
-    files = sorted((landing / source / FOLDER / table).glob("[0-9]*.jsonl"))
+    files = sorted((landing / source / REPAIRS / table).glob("[0-9]*.jsonl"))
     now: dict[str, tuple] = {}
     found = []
     for record in read_repairs(files):

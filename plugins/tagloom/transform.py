@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 
+from tagloom.operations import create_operations_tables
 from tagloom.settings import PROJECT, Settings
 from tagloom.warehouse import open_warehouse
 
@@ -79,6 +80,10 @@ def run_dbt(
     """
     from dbt.cli.main import dbtRunner
 
+    if arguments[0] != "parse":
+        # Models read them whether or not anything was ever written there.
+        with open_warehouse(settings) as connection:
+            create_operations_tables(connection)
     with _dbt_environment(settings, as_of_date, affected_only), _released_warehouse():
         outcome = dbtRunner().invoke([*arguments, "--quiet", "--no-use-colors"])
     if outcome.exception:

@@ -7,7 +7,7 @@ from pathlib import Path
 from tagloom.integration import FOLDER, integration_files
 from tagloom.observations import WRITTEN_YAML, check_identifier_types, source_files
 from tagloom.settings import PROJECT, Settings
-from tagloom.source_schema import SCHEMA_FILE, source_schema
+from tagloom.source_tools.schema import SCHEMA_FILE, source_schema
 from tagloom.sources import load_sources
 from tagloom.tags import load_tags
 

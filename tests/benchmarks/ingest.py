@@ -21,7 +21,7 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
-from tagloom.landing import land_source
+from tagloom.landing.land import land_source
 from tagloom.settings import Settings, load_settings
 from tagloom.sources import Source
 from tagloom.warehouse import open_warehouse

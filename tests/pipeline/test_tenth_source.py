@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 STEPS = """
 import json
 from datetime import date
-from tagloom.landing import land_source
+from tagloom.landing.land import land_source
 from tagloom.orchestration import foreground_run
 from tagloom.service import prepare_metadata
 from tagloom.settings import load_settings

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tagloom import arrivals
 from tagloom.arrivals import Watch, accept, intervals, new_days, refuse, waiting_days
-from tagloom.deliveries import find_deliveries
+from tagloom.reading.deliveries import find_deliveries
 from tagloom.settings import Settings
 from tagloom.sources import Source, load_source
 

@@ -32,8 +32,8 @@ from tagloom.collector.envelopes import MalformedError, check_events, inflate, r
 from tagloom.collector.remembered import RememberedBatches
 from tagloom.collector.segments import SEALED_NAME, Segments
 from tagloom.collector.settings import CollectorSettings, load_collector_settings, pushed_tables
-from tagloom.deliveries import Delivery, find_deliveries
-from tagloom.readers import open_deliveries
+from tagloom.reading.deliveries import Delivery, find_deliveries
+from tagloom.reading.readers import open_deliveries
 from tagloom.settings import PROJECT, SettingsError
 from tagloom.sources import Column, Source, Table, load_sources
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from tagloom import layer_state, microbatch
-from tagloom.landing import land_source
+from tagloom.landing.land import land_source
 from tagloom.lineage import load_manifest
 from tagloom.microbatch import FullBuildNeededError, Update, UpdateError, left_to_full_build, models_to_update
 from tagloom.publish import current_version, open_current, publish, table_hash

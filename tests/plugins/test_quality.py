@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from tagloom.landing import land_source
+from tagloom.landing.land import land_source
 from tagloom.quality import CheckResult, check_layer, record_results
 from tagloom.settings import PROJECT, load_settings
 from tagloom.sources import load_sources

@@ -15,7 +15,7 @@ import duckdb
 import pytest
 import yaml
 from tagloom.__main__ import main
-from tagloom.landing import land_source
+from tagloom.landing.land import land_source
 from tagloom.quarantine import (
     Filter,
     QuarantineError,

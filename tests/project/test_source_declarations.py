@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from tagloom.settings import PROJECT
-from tagloom.source_check import check_sources, left_open
-from tagloom.source_commands import POLICY
+from tagloom.source_tools.check import check_sources, left_open
+from tagloom.source_tools.commands import POLICY
 from tagloom.sources import Source, Table, load_sources
 
 from tests.project.dbt_manifest import folders, layer, models

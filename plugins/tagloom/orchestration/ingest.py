@@ -25,8 +25,9 @@ from airflow.sdk.exceptions import (
 )
 
 from tagloom import arrivals
-from tagloom.fetching import ConnectionDetails, FetchError, fetch_table
-from tagloom.landing import LANDED, NOTHING, DeliveryError, Landing, land_source
+from tagloom.fetching.fetch import ConnectionDetails, FetchError, fetch_table
+from tagloom.landing.land import land_source
+from tagloom.landing.work import LANDED, NOTHING, Landing
 from tagloom.orchestration.arrival_trigger import ArrivalTrigger
 from tagloom.orchestration.common import (
     BUILD_TAGS,
@@ -38,6 +39,7 @@ from tagloom.orchestration.common import (
     raw_asset,
 )
 from tagloom.orchestration.mails import mail_drift
+from tagloom.reading.deliveries import DeliveryError
 from tagloom.settings import Settings, load_settings
 from tagloom.sources import Source, load_source
 from tagloom.warehouse import POOL, open_warehouse

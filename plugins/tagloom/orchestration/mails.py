@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk import BaseHook, Context
 
 from tagloom.alerts import Alert, alert_messages
-from tagloom.landing import Landing
+from tagloom.landing.work import Landing
 from tagloom.lineage import dependents, load_manifest
 from tagloom.mail import FlushResult, MailServer, flush, queue
 from tagloom.publish import current_version

@@ -1,0 +1,1 @@
+"""Files of any kind in, rows of text out."""

@@ -1,0 +1,1 @@
+"""Help with writing a source declaration: `python -m tagloom source`."""
