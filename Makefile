@@ -11,7 +11,7 @@ RUN := PYTHONPATH=plugins $(BIN)/python -m tagloom
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 	--no-emit-index-url --custom-compile-command "make lock"
 
-.PHONY: help setup setup-dev demo demo-alert bench-schedule bench-ingest bench-latency bench-collector test test-fast lint format tags up down status docs lock clean
+.PHONY: help setup setup-dev demo demo-alert bench-schedule bench-ingest bench-latency bench-collector bench-identity test test-fast lint format tags up down status docs lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -60,6 +60,10 @@ bench-latency: setup ## Measure how soon a pushed event shows in person_tags (af
 
 bench-collector: setup ## Measure what the collector takes
 	@PYTHONPATH=plugins:. $(BIN)/python tests/benchmarks/collector.py
+
+bench-identity: setup ## Measure identity mapping against Splink's clustering, and its quality on a messy customer base
+	@PYTHONPATH=plugins:. $(BIN)/python tests/benchmarks/identity.py
+	@PYTHONPATH=plugins:. $(BIN)/python tests/benchmarks/identity_quality.py
 
 test: setup-dev ## Run every test
 	@$(BIN)/python -m pytest
