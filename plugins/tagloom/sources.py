@@ -13,6 +13,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
+"""Airflow's names for common cron expressions."""
+
 ON_ARRIVAL = "on arrival"
 
 NAME = r"^[a-z][a-z0-9_]*$"
@@ -410,6 +413,20 @@ class Source(_Strict):
         if doubled:
             raise ValueError(f"tables are declared twice: {', '.join(sorted(doubled))}")
         return self
+
+    @field_validator("schedule")
+    @classmethod
+    def _is_a_schedule(cls, schedule: str) -> str:
+        if schedule == ON_ARRIVAL or schedule in PRESETS:
+            return schedule
+        # Here and not above: only declarations with a schedule of their own pay for it.
+        from croniter import croniter
+
+        if schedule.startswith("@") or not croniter.is_valid(schedule):
+            raise ValueError(
+                f"is neither a cron expression such as '30 4 * * *', nor one of {', '.join(PRESETS)}, nor 'on arrival'"
+            )
+        return schedule
 
     @field_validator("time_zone")
     @classmethod

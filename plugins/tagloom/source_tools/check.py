@@ -11,9 +11,6 @@ from tagloom.sources import Source, SourceError, load_source
 TO_FILL_IN = "to be filled in"
 """What a draft says where only people know the answer."""
 
-PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
-"""Airflow's names for common cron expressions."""
-
 
 def check_sources(paths: Sequence[Path], policy: Path) -> tuple[list[Source], list[str]]:
     """The declarations that are in order, and one sentence for each mistake in the others: file, key, cure."""
@@ -27,7 +24,7 @@ def check_sources(paths: Sequence[Path], policy: Path) -> tuple[list[Source], li
         except SourceError as error:
             problems += str(error).splitlines()
             continue
-        mistakes = [*_identifier_mistakes(source, policy), *_schedule_mistakes(source), *_pattern_mistakes(source)]
+        mistakes = [*_identifier_mistakes(source, policy), *_pattern_mistakes(source)]
         if mistakes:
             problems += mistakes
         else:
@@ -51,19 +48,6 @@ def _identifier_mistakes(source: Source, policy: Path) -> list[str]:
     except SourceError as error:
         return str(error).splitlines()
     return []
-
-
-def _schedule_mistakes(source: Source) -> list[str]:
-    if source.is_on_arrival or source.schedule in PRESETS:
-        return []
-    from croniter import croniter
-
-    if not source.schedule.startswith("@") and croniter.is_valid(source.schedule):
-        return []
-    return [
-        f"{source.name}.yml: schedule: {source.schedule!r} is neither a cron expression such as '30 4 * * *', nor one "
-        f"of {', '.join(PRESETS)}, nor 'on arrival'"
-    ]
 
 
 def _pattern_mistakes(source: Source) -> list[str]:

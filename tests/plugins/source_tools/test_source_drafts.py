@@ -530,23 +530,26 @@ def test_check_names_every_mistake_of_every_file_at_once(folder, capsys):
     shop.write_text(
         shop.read_text().replace("    columns:", "    identifiers: {record_id: loyalty_kard}\n    columns:")
     )
-    web.write_text(web.read_text().replace("party: first", "party: own").replace("grain: event", "grain: hourly"))
-    crm.write_text(
-        crm.read_text()
+    web.write_text(
+        web.read_text()
+        .replace("party: first", "party: own")
         .replace('"@daily"', '"@dayly"')
-        .replace("required: true, description: Number", "pattern: '(?!0)[0-9]+', description: Number")
+        .replace("grain: event", "grain: hourly")
+    )
+    crm.write_text(
+        crm.read_text().replace("required: true, description: Number", "pattern: '(?!0)[0-9]+', description: Number")
     )
     capsys.readouterr()
     assert main(["source", "check"]) == 1
     problems = capsys.readouterr().err.splitlines()
     assert [problem.split(": ")[:2] for problem in problems] == [
-        ["crm.yml", "schedule"],
         ["crm.yml", "tables.records.columns.record_id.pattern"],
         ["shop.yml", "tables.records.identifiers.record_id"],
         ["web.yml", "party"],
+        ["web.yml", "schedule"],
         ["web.yml", "tables.0.grain"],
     ]
-    assert "did you mean loyalty_card?" in problems[2]
+    assert "did you mean loyalty_card?" in problems[1]
     assert main(["source", "check", str(folder / "nobody.yml")]) == 1
     assert "there is no such file" in capsys.readouterr().err
 
