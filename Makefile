@@ -61,9 +61,10 @@ bench-latency: setup ## Measure how soon a pushed event shows in person_tags (af
 bench-collector: setup ## Measure what the collector takes
 	@PYTHONPATH=plugins:. $(BIN)/python tests/benchmarks/collector.py
 
-bench-identity: setup ## Measure identity mapping against Splink's clustering, and its quality on a messy customer base
-	@PYTHONPATH=plugins:. $(BIN)/python tests/benchmarks/identity.py
+bench-identity: setup ## Measure identity mapping against Splink's clustering, its quality on a messy customer base, and matching (after demo)
+	@PYTHONPATH=plugins:. $(BIN)/python tests/benchmarks/identity.py $(EDGES)
 	@PYTHONPATH=plugins:. $(BIN)/python tests/benchmarks/identity_quality.py
+	@PYTHONPATH=plugins:. $(BIN)/python tests/benchmarks/identity_matching.py .tagloom/packages
 
 test: setup-dev ## Run every test
 	@$(BIN)/python -m pytest

@@ -18,6 +18,10 @@ OWN_IDENTIFIER = {
 }
 """Source -> the identifier type that its record keys are of."""
 
+_IDENTIFIER_HASH = """sha256(getvariable('identity_key_outer') || unhex(sha256(
+    getvariable('identity_key_inner') || encode(own_identifiers.identifier_type || ':' || record_key)
+)))"""
+
 
 @dataclass(frozen=True)
 class Accuracy:
@@ -44,6 +48,29 @@ class Accuracy:
         return 2 * self.precision * self.recall / (self.precision + self.recall or 1)
 
 
+def load_truth(connection: duckdb.DuckDBPyConnection, truth: Path) -> int:
+    """Put <truth>/records.parquet into operations.identity_truth, hashed, and return the number of its rows.
+
+    identity_metrics measures the identity map against it. The connection needs the identity key, as below.
+    """
+    types = ", ".join(f"('{source}', '{kind}')" for source, kind in OWN_IDENTIFIER.items())
+    connection.execute("create schema if not exists operations")
+    connection.execute(
+        f"""
+        create or replace table operations.identity_truth as
+        with own_identifiers (source, identifier_type) as (values {types})
+        select
+            own_identifiers.identifier_type,
+            {_IDENTIFIER_HASH} as identifier_hash,
+            truth.true_person
+        from read_parquet($records) as truth
+        inner join own_identifiers using (source)
+        """,
+        {"records": str(truth / "records.parquet")},
+    )
+    return connection.execute("select count(*) from operations.identity_truth").fetchall()[0][0]
+
+
 def measure_accuracy(connection: duckdb.DuckDBPyConnection, truth: Path) -> Accuracy:
     """Compare identity_map with <truth>/records.parquet (source, record_key, true_person).
 
@@ -61,9 +88,7 @@ def measure_accuracy(connection: duckdb.DuckDBPyConnection, truth: Path) -> Accu
             inner join own_identifiers using (source)
             left join identity_mapping.identity_map
                 on identity_map.identifier_type = own_identifiers.identifier_type
-                and identity_map.identifier_hash = sha256(getvariable('identity_key_outer') || unhex(sha256(
-                    getvariable('identity_key_inner') || encode(own_identifiers.identifier_type || ':' || record_key)
-                )))
+                and identity_map.identifier_hash = {_IDENTIFIER_HASH}
         ),
         found as (select sum(n * (n - 1) / 2) as pairs from (select count(*) as n from records group by person_id)),
         really as (select sum(n * (n - 1) / 2) as pairs from (select count(*) as n from records group by true_person)),

@@ -15,7 +15,9 @@ from tagloom.environment import airflow_environment, load_environment_file
 from tagloom.service import prepare_metadata
 from tagloom.settings import PROJECT, Settings, load_settings
 from tagloom.sources import load_sources
+from tagloom.warehouse import open_warehouse
 
+from sample_data.accuracy import load_truth
 from sample_data.demo import make
 
 FIRST_DAY, END_DAY = date(2017, 1, 1), date(2018, 1, 2)
@@ -46,6 +48,8 @@ def run_demo() -> int:
     data_seconds = time.monotonic() - started
     prepare_metadata(settings, report=report)
     ready_seconds = time.monotonic() - started - data_seconds
+    with open_warehouse(settings) as connection:
+        load_truth(connection, settings.home / "truth")
     with background_output(settings.home / "logs" / "demo.log") as screen:
         report = timed_report(started, screen)
         state, seconds = run_dags(settings, report)

@@ -66,6 +66,14 @@ def _print_identity(connection: duckdb.DuckDBPyConnection, settings: Settings) -
     )
     print(f"  {accuracy.records:,} customer records against the truth kept apart, pair by pair:")
     print(f"  precision {accuracy.precision:.4f}   recall {accuracy.recall:.4f}   F1 {accuracy.f1:.4f}")
+    households, members, relations = connection.execute(
+        """
+        select (select count(*) from identity_mapping.households),
+            (select count(*) from identity_mapping.household_members),
+            (select count(*) from identity_mapping.person_relations)
+        """
+    ).fetchall()[0]
+    print(f"  {households:,} households of {members:,} persons; {relations:,} pairs share a household or a device")
     print("  links rejected: " + ", ".join(f"{count:,} {reason}" for reason, count in rejected))
 
 

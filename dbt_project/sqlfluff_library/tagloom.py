@@ -27,3 +27,23 @@ def persons_by_identifier(identifier_type: str, column: str, relation: str) -> s
 def record_hash(table: str, columns: list[str]) -> str:
     """Stand in for an expression over the columns; the table is a text in it."""
     return f"record_hash('{table}', {', '.join(columns)})"
+
+
+def run_of_identity() -> str:
+    """Stand in for the body of a CTE."""
+    return "select run_number, is_past from identity_map_history"
+
+
+def previous_identity_map() -> str:
+    """Stand in for the body of a CTE."""
+    return "select identifier_key, person_id from identity_map_history"
+
+
+def owners_by_attestation(speakers: str) -> str:
+    """Stand in for the body of a CTE."""
+    return f"select identifier_key, speaker_key, precedence from {speakers}"
+
+
+def speakers_by_proxy(known_speakers: str, owners: str, least_strength: int) -> str:
+    """Stand in for the body of a CTE."""
+    return f"select record_hash, speaker_key, {least_strength} as through_key from {known_speakers} cross join {owners}"

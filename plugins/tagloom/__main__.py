@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from tagloom import quarantine_commands
 from tagloom.environment import airflow_environment, load_environment_file
+from tagloom.identity import identity_commands
 from tagloom.settings import PROJECT, Settings, SettingsError, load_settings
 from tagloom.source_tools import commands as source_commands
 from tagloom.sources import SourceError
@@ -28,14 +29,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _known_errors() -> tuple[type[Exception], ...]:
+    from tagloom.identity.decisions import DecisionError
+    from tagloom.identity.identifiers import IdentifierError
+    from tagloom.identity.matching_model import MatchingError
+    from tagloom.identity.policy import PolicyError
+    from tagloom.identity.review_commands import ReviewError
+    from tagloom.identity.simulate import SimulationError
     from tagloom.quarantine import QuarantineError
     from tagloom.reading.deliveries import DeliveryError
     from tagloom.service import ServiceError
     from tagloom.tags import TagError
+    from tagloom.transform import TransformError
     from tagloom.warehouse import WarehouseBusyError
 
     return (
         *(SettingsError, SourceError, TagError, ServiceError, DeliveryError, QuarantineError, WarehouseBusyError),
+        *(DecisionError, IdentifierError, MatchingError, PolicyError, ReviewError, SimulationError, TransformError),
         FileNotFoundError,
     )
 
@@ -46,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
 
     source_commands.add(commands)
     quarantine_commands.add(commands)
+    identity_commands.add(commands)
 
     tags = commands.add_parser("tags", help="write what follows from tag twins and source declarations")
     tags.add_argument("--check", action="store_true", help="write nothing; fail when a written file is stale")

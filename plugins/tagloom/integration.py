@@ -25,7 +25,7 @@ NUMERIC = ("tinyint", "smallint", "integer", "bigint", "decimal", "double", "flo
 
 CATALOGUE_COLUMNS = {
     "tag": "Name of the tag, a column of <object>_tags.",
-    "object": "What carries the tag: person, product, store.",
+    "object": "What carries the tag: person, household, product, store.",
     "title": "What business users call it.",
     "title_zh": "What they call it in Chinese.",
     "category": "Path in the catalogue, levels separated by a slash.",

@@ -23,10 +23,16 @@ if TYPE_CHECKING:
 STEPS = (*LAYERS, "document")
 """The layers and what follows from them, in order: when one is built again, what stands on it is forgotten."""
 
-DEFINITIONS = (("dbt_project", ("*.sql", "*.py", "*.yml", "*.csv")), ("plugins/tagloom", ("components.py",)))
+DEFINITIONS = (
+    ("dbt_project", ("*.sql", "*.py", "*.yml", "*.csv")),
+    ("plugins/tagloom/identity", ("components.py", "partition.py", "households.py")),
+)
 """Files that say what a value means."""
 
 CODE = (*DEFINITIONS, ("plugins/tagloom", ("*.py",)), ("soda/contracts", ("*.yml",)))
+
+ENGINES = ("dbt-core", "dbt-duckdb", "duckdb", "numpy", "pandas", "splink")
+"""Packages of which another version may give another value."""
 
 UPDATED = "updated"
 """Second part of a fingerprint whose layer was changed by an update: no build gives it, so the next build is done."""
@@ -134,7 +140,9 @@ def _facts(settings: Settings) -> Iterator[str]:
     yield settings.time_zone
     yield os.environ.get("TAGLOOM_COUNTRY_CODE", "")
     yield hashlib.sha256(b"layer state" + identity_key()).hexdigest()
-    yield from (f"{package} {version(package)}" for package in ("dbt-core", "dbt-duckdb", "duckdb", "numpy", "pandas"))
+    yield from (
+        f"{package} {version(package)}" for package in ("dbt-core", "dbt-duckdb", "duckdb", "numpy", "pandas", "splink")
+    )
 
 
 def _code_files(project: Path, wanted: tuple) -> list[Path]:

@@ -41,6 +41,17 @@ WHOLE_TABLE_TESTS = (
 )
 """Data tests over all of person_tags, by the beginning of their names."""
 
+CERTIFICATE = (
+    "every_accepted_edge_stays_within_one_person",
+    "every_person_is_registered_with_an_anchor",
+    "living_persons_are_those_that_the_log_counts",
+    "never_linked_identifiers_are_of_different_persons",
+    "no_identifier_belongs_to_a_retired_person",
+    "no_person_has_more_identifiers_than_the_policy_allows",
+    "open_rows_of_the_history_are_the_map",
+)
+"""Data tests over several tables of identity mapping that prove who is who, whenever it is built."""
+
 _TABLES = "create table if not exists operations.update_pending (source varchar primary key);"
 
 log = logging.getLogger(__name__)
@@ -127,7 +138,9 @@ def update(settings: Settings, sources: list[str], as_of_date: date | None = Non
     watch.lap("find")
 
     if builds_identity:
-        run_dbt(settings, ["build", "--select", f"path:models/{IDENTITY}", *_QUIET], day, affected_only=True)
+        left_out = identity_left_to_full_build(manifest)
+        arguments = ["build", "--select", f"path:models/{IDENTITY}", *CERTIFICATE, *_QUIET]
+        run_dbt(settings, [*arguments, "--exclude", *left_out] if left_out else arguments, day, affected_only=True)
         watch.lap("identity")
     persons = 0
     if changed:
@@ -221,6 +234,22 @@ def left_to_full_build(manifest: dict) -> set[str]:
         left_out |= new
         waiting.extend(new)
     return left_out
+
+
+def identity_left_to_full_build(manifest: dict) -> list[str]:
+    """Selectors of the models of identity mapping that say so (`meta: {updates: full_build}`), with their tests.
+
+    These are households and what they are made of: the members whom an update is not about would be left in a household
+    that the others have gone from.
+    """
+    files = {
+        node["original_file_path"].rpartition(".")[0]
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model"
+        and _layer(node) == IDENTITY
+        and node["config"].get("meta", {}).get("updates") == FULL_BUILD
+    }
+    return sorted(f"path:{file}.*" for file in files)
 
 
 def _days_of_last_build(connection: duckdb.DuckDBPyConnection, settings: Settings) -> tuple[date, date]:

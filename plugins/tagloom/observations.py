@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from difflib import get_close_matches
 from pathlib import Path
 
 import yaml
 
+from tagloom.identity.policy import load_policy
 from tagloom.sources import Source, SourceError, Table
 
 WRITTEN_SQL = "-- Written by `make tags` from sources/*.yml; change those, not this file.\n"
@@ -29,9 +29,11 @@ def source_files(sources: list[Source]) -> dict[Path, str]:
 
 
 def check_identifier_types(sources: list[Source], policy: Path) -> None:
-    """Raise SourceError for identifier types that the policy seed does not know: nothing would ever join on them."""
-    with policy.open(encoding="utf-8", newline="") as file:
-        known = [row["identifier_type"] for row in csv.DictReader(file)]
+    """Raise SourceError for identifier types that the policy does not know: nothing would ever join on them.
+
+    Raises PolicyError when the policy itself is wrong.
+    """
+    known = list(load_policy(policy).identifier_types)
     problems = []
     for source in sources:
         for table in source.tables:
@@ -41,7 +43,7 @@ def check_identifier_types(sources: list[Source], policy: Path) -> None:
                     cure = f"did you mean {guess[0]}?" if guess else f"known are {', '.join(known)}."
                     problems.append(
                         f"{source.name}.yml: tables.{table.name}.identifiers.{column}: {identifier_type!r} is no "
-                        f"identifier type of seeds/{policy.name}; {cure}"
+                        f"identifier type of identity/{policy.name}; {cure}"
                     )
     if problems:
         raise SourceError("\n".join(problems))

@@ -69,12 +69,17 @@ def build_layer(settings: Settings, layer: str, as_of_date: date) -> list[NodeRe
 
 
 def run_dbt(
-    settings: Settings, arguments: list[str], as_of_date: date, *, affected_only: bool = False
+    settings: Settings,
+    arguments: list[str],
+    as_of_date: date,
+    *,
+    affected_only: bool = False,
+    project: Path = PROJECT / "dbt_project",
 ) -> list[NodeResult]:
     """Run one dbt command and let go of the warehouse afterwards.
 
     With `affected_only`, tables of persons keep all rows but those of operations.affected_persons, which are replaced
-    (`microbatch`).
+    (`microbatch`). `project` is the folder of the dbt project, where a simulation has a copy.
 
     Raises TransformError when dbt reports an error or a failed test.
     """
@@ -84,8 +89,10 @@ def run_dbt(
         # Models read them whether or not anything was ever written there.
         with open_warehouse(settings) as connection:
             create_operations_tables(connection)
-    with _dbt_environment(settings, as_of_date, affected_only), _released_warehouse():
+    with _dbt_environment(settings, as_of_date, affected_only, project), _released_warehouse():
         outcome = dbtRunner().invoke([*arguments, "--quiet", "--no-use-colors"])
+    if isinstance(outcome.exception, KeyboardInterrupt):
+        raise outcome.exception
     if outcome.exception:
         reason = " ".join(str(outcome.exception).split())
         raise TransformError(f"dbt {arguments[0]} could not start: {reason}") from outcome.exception
@@ -107,7 +114,7 @@ def write_documentation(settings: Settings, as_of_date: date) -> Path:
 
 
 @contextmanager
-def _dbt_environment(settings: Settings, as_of_date: date, affected_only: bool) -> Iterator[None]:
+def _dbt_environment(settings: Settings, as_of_date: date, affected_only: bool, project: Path) -> Iterator[None]:
     wanted = {
         # Not as dbt variables: whenever one of those changes, dbt parses the whole project again.
         "TAGLOOM_AS_OF_DATE": as_of_date.isoformat(),
@@ -115,8 +122,8 @@ def _dbt_environment(settings: Settings, as_of_date: date, affected_only: bool) 
         "TAGLOOM_WAREHOUSE": str(settings.warehouse),
         "TAGLOOM_MEMORY_LIMIT": settings.memory_limit,
         "TAGLOOM_TIME_ZONE": settings.time_zone,
-        "DBT_PROJECT_DIR": str(PROJECT / "dbt_project"),
-        "DBT_PROFILES_DIR": str(PROJECT / "dbt_project"),
+        "DBT_PROJECT_DIR": str(project),
+        "DBT_PROFILES_DIR": str(project),
         "DBT_TARGET_PATH": str(settings.dbt_target),
         "DBT_LOG_PATH": str(settings.dbt_logs),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tagloom.identity.policy import POLICY_FILE, load_policy, policy_files
+from tagloom.identity.policy_schema import SCHEMA_FILE as POLICY_SCHEMA_FILE
+from tagloom.identity.policy_schema import policy_schema
 from tagloom.integration import FOLDER, integration_files
 from tagloom.observations import WRITTEN_YAML, check_identifier_types, source_files
 from tagloom.settings import PROJECT, Settings
@@ -14,27 +17,30 @@ from tagloom.tags import load_tags
 DBT_PROJECT = PROJECT / "dbt_project"
 
 SCHEMA = Path("sources") / SCHEMA_FILE
-"""The one written file that is not below the dbt project: it lies beside the declarations, wherever those are."""
+POLICY_SCHEMA = Path("identity") / POLICY_SCHEMA_FILE
+"""The written files that are not below the dbt project: they lie beside what they are the schemas of."""
 
 
-def written_files(settings: Settings, project: Path = DBT_PROJECT) -> dict[Path, str]:
-    """Path below the dbt project -> content, for all that follows from source declarations and tag twins.
+def written_files(settings: Settings, project: Path = DBT_PROJECT, policy: Path = POLICY_FILE) -> dict[Path, str]:
+    """Path below the dbt project -> content, for all that follows from declarations, identity policy and tag twins.
 
-    SCHEMA, which is the same whatever is declared, is among them. Raises SourceError or TagError, which name every
-    problem.
+    The schemas, which are the same whatever is declared, are among them. Raises SourceError, PolicyError or TagError,
+    which name every problem.
     """
+    rules = policy_files(load_policy(policy))
     sources = load_sources(settings.sources)
-    check_identifier_types(sources, project / "seeds" / "identity_policy.csv")
+    check_identifier_types(sources, policy)
     tags = load_tags(project / "models" / "tag_category")
-    return source_files(sources) | integration_files(tags) | {SCHEMA: source_schema()}
+    schemas = {SCHEMA: source_schema(), POLICY_SCHEMA: policy_schema()}
+    return source_files(sources) | rules | integration_files(tags) | schemas
 
 
-def write_files(settings: Settings, project: Path = DBT_PROJECT) -> list[Path]:
+def write_files(settings: Settings, project: Path = DBT_PROJECT, policy: Path = POLICY_FILE) -> list[Path]:
     """Write what has changed, remove what nothing stands behind any more, and return the paths that were touched."""
-    wanted = written_files(settings, project)
+    wanted = written_files(settings, project, policy)
     touched = []
     for path, content in wanted.items():
-        file = _place(path, settings, project)
+        file = _place(path, settings, project, policy)
         if not file.exists() or file.read_text(encoding="utf-8") != content:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(content, encoding="utf-8")
@@ -45,21 +51,22 @@ def write_files(settings: Settings, project: Path = DBT_PROJECT) -> list[Path]:
     return sorted(touched)
 
 
-def stale_files(settings: Settings, project: Path = DBT_PROJECT) -> list[str]:
+def stale_files(settings: Settings, project: Path = DBT_PROJECT, policy: Path = POLICY_FILE) -> list[str]:
     """One sentence per written file that is missing, differs, or has nothing behind it any more."""
-    wanted = written_files(settings, project)
+    wanted = written_files(settings, project, policy)
     problems = [
         f"{path}: is stale; run `make tags` and commit what it writes"
         for path, content in wanted.items()
-        for file in [_place(path, settings, project)]
+        for file in [_place(path, settings, project, policy)]
         if not file.exists() or file.read_text(encoding="utf-8") != content
     ]
     problems += [f"{path}: nothing stands behind it any more; run `make tags`" for path in _orphans(wanted, project)]
     return sorted(problems)
 
 
-def _place(path: Path, settings: Settings, project: Path) -> Path:
-    return settings.sources / path.name if path == SCHEMA else project / path
+def _place(path: Path, settings: Settings, project: Path, policy: Path) -> Path:
+    folders = {SCHEMA: settings.sources, POLICY_SCHEMA: policy.parent}
+    return folders[path] / path.name if path in folders else project / path
 
 
 def _orphans(wanted: dict[Path, str], project: Path) -> list[Path]:

@@ -11,6 +11,19 @@ pytestmark = pytest.mark.slow
 
 REPEATED_BUILD, BUILD_OF_PAST_DAY = len(INGESTS), len(INGESTS) + 2
 
+REMEMBERING = {
+    f"identity_mapping.{name}"
+    for name in (
+        "person_registry",
+        "person_redirects",
+        "identity_changes",
+        "identity_map_history",
+        "identity_metrics",
+        "household_history",
+    )
+}
+"""Tables that tell what has happened: that half of the cards were gone for a run, and came back."""
+
 
 def test_landing_the_same_files_again_changes_nothing(again: History) -> None:
     assert [result["state"] for result in again.results[: len(INGESTS)]] == ["success"] * len(INGESTS)
@@ -65,7 +78,7 @@ def test_a_past_day_knows_nothing_of_what_came_later(again: History) -> None:
 
 def test_the_last_day_is_the_same_again_after_all_that(again: History, clean: History) -> None:
     assert {name.split(".")[0] for name in clean.hashes} == set(LAYERS_WITH_TABLES)
-    assert differences(again, clean) == []
+    assert [name for name in differences(again, clean) if name not in REMEMBERING] == []
     assert current_version(again.settings).name == current_version(clean.settings).name
 
 

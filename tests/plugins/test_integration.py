@@ -148,19 +148,22 @@ def test_the_statistics_of_no_persons_have_no_coverage():
     assert {(row["objects"], row["filled"], row["coverage"]) for row in rows} == {(0, 0, None)}
 
 
-def test_another_object_gets_a_spine_of_the_keys_that_its_models_know():
+@pytest.mark.parametrize("of", ["store", "household"])
+def test_another_object_gets_a_spine_of_the_keys_that_its_models_know(of):
     files = integration_files(
         [
-            model("tag_store__a", tag("a", category="sales"), of="store", category="sales"),
-            model("tag_store__b", tag("b", category="visits"), of="store", category="visits"),
+            model(f"tag_{of}__a", tag("a", category="sales"), of=of, category="sales"),
+            model(f"tag_{of}__b", tag("b", category="visits"), of=of, category="visits"),
         ]
     )
-    spine = re.sub(r"\{\{ ref\('(\w+)'\) \}\}", r"\1", files[FOLDER / "store" / "store_tags_spine.sql"])
+    spine = re.sub(r"\{\{ ref\('(\w+)'\) \}\}", r"\1", files[FOLDER / of / f"{of}_tags_spine.sql"])
     with duckdb.connect() as connection:
-        connection.execute("create table tag_store__a as select unnest(['s1', 's2']) as store_id")
-        connection.execute("create table tag_store__b as select unnest(['s2', 's3']) as store_id")
+        connection.execute(f"create table tag_{of}__a as select unnest(['s1', 's2']) as {of}_id")
+        connection.execute(f"create table tag_{of}__b as select unnest(['s2', 's3']) as {of}_id")
         assert sorted(connection.execute(spine).fetchall()) == [("s1",), ("s2",), ("s3",)]
-    assert columns(files, "store_tags", "store") == ["store_id", "a", "b"]
+    assert columns(files, f"{of}_tags", of) == [f"{of}_id", "a", "b"]
+    [described] = yaml.safe_load(files[FOLDER / of / f"{of}_tags.yml"])["models"]
+    assert described["columns"][0]["data_type"] == "varchar"
 
 
 def test_the_catalogue_holds_every_tag_with_every_property():

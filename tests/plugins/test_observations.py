@@ -186,8 +186,9 @@ def test_somebody_must_be_identified():
 
 
 def test_an_identifier_type_that_the_policy_does_not_know_is_named(tmp_path):
-    policy = tmp_path / "identity_policy.csv"
-    policy.write_text("identifier_type\nloyalty_card\nemail\n")
+    rules = {"title": "T", "title_zh": "类", "strength": 3, "makes_person": True}
+    policy = tmp_path / "policy.yml"
+    policy.write_text(yaml.safe_dump({"identifier_types": {"loyalty_card": rules, "email": rules}}))
     source = declare("crm", table(identifiers={"mail": "email", "customer_number": "loyalty_crad"}))
     sentence = (
         r"^crm\.yml: tables\.customers\.identifiers\.customer_number: 'loyalty_crad' .* did you mean loyalty_card\?$"

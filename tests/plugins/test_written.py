@@ -81,10 +81,6 @@ def settings(tmp_path, monkeypatch) -> Settings:
 def project(tmp_path, settings) -> Path:
     """A project with two tags, up to date."""
     project = tmp_path / "project"
-    (project / "seeds").mkdir(parents=True)
-    (project / "seeds" / "identity_policy.csv").write_text(
-        "identifier_type\nloyalty_card\nemail\nphone\ncrm_customer\n"
-    )
     write_twin(project, "value", "spend", "spend_level")
     write_twin(project, "channel", "usage", "main_channel")
     write_files(settings, project)

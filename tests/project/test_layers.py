@@ -21,7 +21,7 @@ MAY_READ = {
 
 MADE_AS = {
     "staging": {"view"},
-    "identity_mapping": {"table", "incremental"},
+    "identity_mapping": {"table", "incremental", "identity_partition", "view"},
     "intermediate": {"table", "table_of_persons"},
     "tag_category": {"table", "table_of_persons", "view"},
     "tag_integration": {"table", "table_of_persons"},
@@ -117,7 +117,7 @@ def _beginning(node: dict) -> tuple[str, ...] | None:
         case ("staging", source):
             return (f"stg_{source}__",)
         case ("identity_mapping",):
-            return ("identity_", "persons")
+            return ("identity_", "person", "household")
         case ("intermediate",):
             return ("int_",)
         case ("tag_category", "person", category):

@@ -11,7 +11,7 @@ import duckdb
 import pytest
 from tagloom.warehouse import prepare_connection
 
-from sample_data.accuracy import OWN_IDENTIFIER, Accuracy, measure_accuracy
+from sample_data.accuracy import OWN_IDENTIFIER, Accuracy, load_truth, measure_accuracy
 
 Record = tuple[str, str, str]
 """Source, key of the record, true person."""
@@ -87,3 +87,12 @@ def test_everything_in_one_person_is_found_out(connection, tmp_path):
     accuracy = measure(connection, tmp_path, records, {key: 1 for _, key, _ in records})
     assert accuracy == Accuracy(records=50, pairs_found=1225, pairs_true=100, pairs_right=100)
     assert (accuracy.precision, accuracy.recall) == (pytest.approx(100 / 1225), 1)
+
+
+def test_the_truth_is_loaded_hashed_and_anew(connection, tmp_path):
+    measure(connection, tmp_path, CARDS, {})
+    for _ in range(2):
+        assert load_truth(connection, tmp_path) == len(CARDS)
+    rows = connection.execute("select identifier_type, identifier_hash, true_person from operations.identity_truth")
+    expected = {(OWN_IDENTIFIER[source], hashed(OWN_IDENTIFIER[source], key), person) for source, key, person in CARDS}
+    assert set(rows.fetchall()) == expected

@@ -1,21 +1,41 @@
-"""Persons as connected components of the accepted edges; tagloom.components has the method."""
+"""Components of the accepted edges under the laws of the policy; tagloom.identity.partition has the method.
+
+Gives the rows that the table does not have yet; the materialisation identity_partition writes them.
+"""
 
 import numpy as np
-import pandas as pd
-from tagloom.components import components_with_unique
+from tagloom.identity.partition import Graph, bring_up_to_date
+
+NEVER_LINKED = """
+    select
+        left_identifiers.identifier_key as left_key,
+        right_identifiers.identifier_key as right_key
+    from {decisions} as decisions
+    inner join {registry} as left_identifiers
+        on
+            decisions.left_type = left_identifiers.identifier_type
+            and decisions.left_hash = left_identifiers.identifier_hash
+    inner join {registry} as right_identifiers
+        on
+            decisions.right_type = right_identifiers.identifier_type
+            and decisions.right_hash = right_identifiers.identifier_hash
+    where decisions.kind = 'never_link'
+"""
 
 
 def model(dbt, session):
-    dbt.config(materialized="table")
-    policy = dbt.ref("identity_policy").df()
-    identifiers = dbt.ref("identity_identifiers").df().sort_values("identifier_key")
-    edges = dbt.ref("identity_edges").df()
-    edges = edges[edges["rejected_because"].isna()]
+    dbt.config(materialized="identity_partition")
 
-    unique_types = sorted(policy.loc[policy["is_unique"].astype(bool), "identifier_type"])
-    kind_of_type = {name: number for number, name in enumerate(unique_types, start=1)}
-    nodes = identifiers["identifier_key"].to_numpy(np.int64)
-    kind = identifiers["identifier_type"].map(kind_of_type).fillna(0).to_numpy(np.int64)
-    left, right = (edges[end].to_numpy(np.int64) for end in ("left_key", "right_key"))
-    component = components_with_unique(nodes, kind, left, right, edges["strength"].to_numpy(np.int64))
-    return pd.DataFrame({"identifier_key": nodes, "component_key": component})
+    def text(relation):
+        return f"({relation.sql_query()})"
+
+    registry = text(dbt.ref("identity_registry"))
+    edges = text(dbt.ref("identity_edges").filter("rejected_because is null"))
+    per_person = dbt.ref("identity_policy").filter("per_person is not null").project("identifier_type, per_person")
+    decisions = text(dbt.ref("stg_operations__identity_decisions"))
+    never_linked = session.execute(NEVER_LINKED.format(decisions=decisions, registry=registry)).fetchall()
+    pairs = np.array(never_linked, dtype=np.int64).reshape(-1, 2)
+
+    graph = Graph(registry, edges, dict(per_person.fetchall()), (pairs[:, 0], pairs[:, 1]))
+    solved_edges = f'"{dbt.this.database}"."{dbt.this.schema}"."identity_solved_edges"'
+    return bring_up_to_date(session, graph, str(dbt.this), solved_edges)

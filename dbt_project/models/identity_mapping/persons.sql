@@ -26,98 +26,50 @@ identifiers_per_person as (
     group by identity_map.person_id
 ),
 
-records_by_trust as (
+survivorship as (
     select
-        'loyalty_card' as identifier_type,
-        {{ tagloom.identifier_hash('loyalty_card', 'card_number') }} as identifier_hash,
-        1 as trust,
-        registered_at as recorded_at,
-        birth_date,
-        postcode,
-        state,
-        registered_at as loyalty_registered_at,
-        card_status = 'active' as is_active_card,
-        cast(null as timestamp) as account_created_at,
-        cast(null as boolean) as may_email,
-        cast(null as boolean) as may_phone,
-        cast(null as boolean) as wants_newsletter
-    from {{ ref('stg_loyalty__cards') }}
-    union all
-    select
-        'crm_customer' as identifier_type,
-        {{ tagloom.identifier_hash('crm_customer', 'customer_number') }} as identifier_hash,
-        2 as trust,
-        created_at as recorded_at,
-        birth_date,
-        postcode,
-        state,
-        cast(null as timestamp) as loyalty_registered_at,
-        cast(null as boolean) as is_active_card,
-        cast(null as timestamp) as account_created_at,
-        may_email,
-        may_phone,
-        cast(null as boolean) as wants_newsletter
-    from {{ ref('stg_crm__customers') }}
-    union all
-    select
-        'web_account' as identifier_type,
-        {{ tagloom.identifier_hash('web_account', 'web_user_id') }} as identifier_hash,
-        3 as trust,
-        created_at as recorded_at,
-        birth_date,
-        postcode,
-        state,
-        cast(null as timestamp) as loyalty_registered_at,
-        cast(null as boolean) as is_active_card,
-        created_at as account_created_at,
-        cast(null as boolean) as may_email,
-        cast(null as boolean) as may_phone,
-        wants_newsletter
-    from {{ ref('stg_accounts__accounts') }}
+        source,
+        max(case when attribute = 'birth_date' then rank end) as birth_date_trust,
+        max(case when attribute = 'postcode' then rank end) as postcode_trust,
+        max(case when attribute = 'state' then rank end) as state_trust
+    from {{ ref('survivorship_policy') }}
+    group by source
 ),
 
 records_of_persons as (
     select
         identity_map.person_id,
-        records_by_trust.*,
-        row_number() over (
-            partition by identity_map.person_id
-            order by
-                case when records_by_trust.birth_date is null then 1 else 0 end asc,
-                records_by_trust.trust asc,
-                records_by_trust.recorded_at desc,
-                records_by_trust.identifier_hash asc
-        ) as birth_date_rank,
-        row_number() over (
-            partition by identity_map.person_id
-            order by
-                case when records_by_trust.postcode is null then 1 else 0 end asc,
-                records_by_trust.trust asc,
-                records_by_trust.recorded_at desc,
-                records_by_trust.identifier_hash asc
-        ) as postcode_rank,
-        row_number() over (
-            partition by identity_map.person_id
-            order by
-                case when records_by_trust.state is null then 1 else 0 end asc,
-                records_by_trust.trust asc,
-                records_by_trust.recorded_at desc,
-                records_by_trust.identifier_hash asc
-        ) as state_rank
-    from records_by_trust
+        records.source,
+        records.birth_date,
+        records.postcode,
+        records.state,
+        records.loyalty_registered_at,
+        records.account_created_at,
+        records.may_email,
+        records.may_phone,
+        records.wants_newsletter,
+        records.is_active_card,
+        {{ tagloom.survivorship_rank('birth_date') }} as birth_date_rank,
+        {{ tagloom.survivorship_rank('postcode') }} as postcode_rank,
+        {{ tagloom.survivorship_rank('state') }} as state_rank
+    from {{ ref('identity_records') }} as records
     inner join identity_map
         on
-            records_by_trust.identifier_type = identity_map.identifier_type
-            and records_by_trust.identifier_hash = identity_map.identifier_hash
-    where {{ tagloom.known_by_as_of_date('cast(' ~ tagloom.local_time('records_by_trust.recorded_at') ~ ' as date)') }}
+            records.identifier_type = identity_map.identifier_type
+            and records.identifier_hash = identity_map.identifier_hash
+    left join survivorship
+        on records.source = survivorship.source
 ),
 
 golden_records as (
     select
         person_id,
         max(case when birth_date_rank = 1 then birth_date end) as birth_date,
+        max(case when birth_date_rank = 1 and birth_date is not null then source end) as birth_date_source,
         max(case when postcode_rank = 1 then postcode end) as postcode,
+        max(case when postcode_rank = 1 and postcode is not null then source end) as postcode_source,
         max(case when state_rank = 1 then state end) as state,
+        max(case when state_rank = 1 and state is not null then source end) as state_source,
         min(loyalty_registered_at) as loyalty_registered_at,
         min(account_created_at) as account_created_at,
         bool_and(may_email) as may_email,
@@ -141,8 +93,11 @@ persons as (
         identifiers_per_person.has_email,
         identifiers_per_person.has_phone,
         golden_records.birth_date,
+        golden_records.birth_date_source,
         golden_records.postcode,
+        golden_records.postcode_source,
         golden_records.state,
+        golden_records.state_source,
         golden_records.loyalty_registered_at,
         golden_records.account_created_at,
         golden_records.may_email,

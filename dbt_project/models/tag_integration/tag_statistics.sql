@@ -289,6 +289,19 @@ with person_aggregates as (
         cast(min(membership_years) as {{ dbt.type_string() }}) as membership_years__lowest,
         cast(max(membership_years) as {{ dbt.type_string() }}) as membership_years__highest,
         avg(membership_years) as membership_years__mean,
+        count(household_id) as household_id__filled,
+        count(distinct household_id) as household_id__distinct,
+        cast(min(household_id) as {{ dbt.type_string() }}) as household_id__lowest,
+        cast(max(household_id) as {{ dbt.type_string() }}) as household_id__highest,
+        count(household_members) as household_members__filled,
+        count(distinct household_members) as household_members__distinct,
+        cast(min(household_members) as {{ dbt.type_string() }}) as household_members__lowest,
+        cast(max(household_members) as {{ dbt.type_string() }}) as household_members__highest,
+        avg(household_members) as household_members__mean,
+        count(is_in_household) as is_in_household__filled,
+        count(distinct is_in_household) as is_in_household__distinct,
+        cast(min(is_in_household) as {{ dbt.type_string() }}) as is_in_household__lowest,
+        cast(max(is_in_household) as {{ dbt.type_string() }}) as is_in_household__highest,
         count(usual_weekday) as usual_weekday__filled,
         count(distinct usual_weekday) as usual_weekday__distinct,
         cast(min(usual_weekday) as {{ dbt.type_string() }}) as usual_weekday__lowest,
@@ -512,6 +525,76 @@ with person_aggregates as (
         cast(min(spend_tier) as {{ dbt.type_string() }}) as spend_tier__lowest,
         cast(max(spend_tier) as {{ dbt.type_string() }}) as spend_tier__highest
     from {{ ref('person_tags') }}
+),
+
+household_aggregates as (
+    select
+        count(*) as objects,
+        count(channels_used_365d) as channels_used_365d__filled,
+        count(distinct channels_used_365d) as channels_used_365d__distinct,
+        cast(min(channels_used_365d) as {{ dbt.type_string() }}) as channels_used_365d__lowest,
+        cast(max(channels_used_365d) as {{ dbt.type_string() }}) as channels_used_365d__highest,
+        avg(channels_used_365d) as channels_used_365d__mean,
+        count(email_reachable_members) as email_reachable_members__filled,
+        count(distinct email_reachable_members) as email_reachable_members__distinct,
+        cast(min(email_reachable_members) as {{ dbt.type_string() }}) as email_reachable_members__lowest,
+        cast(max(email_reachable_members) as {{ dbt.type_string() }}) as email_reachable_members__highest,
+        avg(email_reachable_members) as email_reachable_members__mean,
+        count(gets_email_twice) as gets_email_twice__filled,
+        count(distinct gets_email_twice) as gets_email_twice__distinct,
+        cast(min(gets_email_twice) as {{ dbt.type_string() }}) as gets_email_twice__lowest,
+        cast(max(gets_email_twice) as {{ dbt.type_string() }}) as gets_email_twice__highest,
+        count(spend_365d) as spend_365d__filled,
+        count(distinct spend_365d) as spend_365d__distinct,
+        cast(min(spend_365d) as {{ dbt.type_string() }}) as spend_365d__lowest,
+        cast(max(spend_365d) as {{ dbt.type_string() }}) as spend_365d__highest,
+        avg(spend_365d) as spend_365d__mean,
+        count(orders_365d) as orders_365d__filled,
+        count(distinct orders_365d) as orders_365d__distinct,
+        cast(min(orders_365d) as {{ dbt.type_string() }}) as orders_365d__lowest,
+        cast(max(orders_365d) as {{ dbt.type_string() }}) as orders_365d__highest,
+        avg(orders_365d) as orders_365d__mean,
+        count(shopping_members_365d) as shopping_members_365d__filled,
+        count(distinct shopping_members_365d) as shopping_members_365d__distinct,
+        cast(min(shopping_members_365d) as {{ dbt.type_string() }}) as shopping_members_365d__lowest,
+        cast(max(shopping_members_365d) as {{ dbt.type_string() }}) as shopping_members_365d__highest,
+        avg(shopping_members_365d) as shopping_members_365d__mean,
+        count(main_shopper_share) as main_shopper_share__filled,
+        count(distinct main_shopper_share) as main_shopper_share__distinct,
+        cast(min(main_shopper_share) as {{ dbt.type_string() }}) as main_shopper_share__lowest,
+        cast(max(main_shopper_share) as {{ dbt.type_string() }}) as main_shopper_share__highest,
+        avg(main_shopper_share) as main_shopper_share__mean,
+        count(spend_trend) as spend_trend__filled,
+        count(distinct spend_trend) as spend_trend__distinct,
+        cast(min(spend_trend) as {{ dbt.type_string() }}) as spend_trend__lowest,
+        cast(max(spend_trend) as {{ dbt.type_string() }}) as spend_trend__highest,
+        count(distinctive_department) as distinctive_department__filled,
+        count(distinct distinctive_department) as distinctive_department__distinct,
+        cast(min(distinctive_department) as {{ dbt.type_string() }}) as distinctive_department__lowest,
+        cast(max(distinctive_department) as {{ dbt.type_string() }}) as distinctive_department__highest,
+        count(last_order_date) as last_order_date__filled,
+        count(distinct last_order_date) as last_order_date__distinct,
+        cast(min(last_order_date) as {{ dbt.type_string() }}) as last_order_date__lowest,
+        cast(max(last_order_date) as {{ dbt.type_string() }}) as last_order_date__highest,
+        count(members) as members__filled,
+        count(distinct members) as members__distinct,
+        cast(min(members) as {{ dbt.type_string() }}) as members__lowest,
+        cast(max(members) as {{ dbt.type_string() }}) as members__highest,
+        avg(members) as members__mean,
+        count(active_members_90d) as active_members_90d__filled,
+        count(distinct active_members_90d) as active_members_90d__distinct,
+        cast(min(active_members_90d) as {{ dbt.type_string() }}) as active_members_90d__lowest,
+        cast(max(active_members_90d) as {{ dbt.type_string() }}) as active_members_90d__highest,
+        avg(active_members_90d) as active_members_90d__mean,
+        count(has_children) as has_children__filled,
+        count(distinct has_children) as has_children__distinct,
+        cast(min(has_children) as {{ dbt.type_string() }}) as has_children__lowest,
+        cast(max(has_children) as {{ dbt.type_string() }}) as has_children__highest,
+        count(has_two_generations) as has_two_generations__filled,
+        count(distinct has_two_generations) as has_two_generations__distinct,
+        cast(min(has_two_generations) as {{ dbt.type_string() }}) as has_two_generations__lowest,
+        cast(max(has_two_generations) as {{ dbt.type_string() }}) as has_two_generations__highest
+    from {{ ref('household_tags') }}
 ),
 
 product_aggregates as (
@@ -1486,6 +1569,45 @@ statistics as (
     union all
     select
         'person' as object,
+        'household_id' as tag,
+        {{ tagloom.as_of_date() }} as as_of_date,
+        objects,
+        household_id__filled as filled,
+        household_id__filled / cast(nullif(objects, 0) as double) as coverage,
+        household_id__distinct as distinct_values,
+        household_id__lowest as lowest_value,
+        household_id__highest as highest_value,
+        cast(null as double) as mean_value
+    from person_aggregates
+    union all
+    select
+        'person' as object,
+        'household_members' as tag,
+        {{ tagloom.as_of_date() }} as as_of_date,
+        objects,
+        household_members__filled as filled,
+        household_members__filled / cast(nullif(objects, 0) as double) as coverage,
+        household_members__distinct as distinct_values,
+        household_members__lowest as lowest_value,
+        household_members__highest as highest_value,
+        cast(household_members__mean as double) as mean_value
+    from person_aggregates
+    union all
+    select
+        'person' as object,
+        'is_in_household' as tag,
+        {{ tagloom.as_of_date() }} as as_of_date,
+        objects,
+        is_in_household__filled as filled,
+        is_in_household__filled / cast(nullif(objects, 0) as double) as coverage,
+        is_in_household__distinct as distinct_values,
+        is_in_household__lowest as lowest_value,
+        is_in_household__highest as highest_value,
+        cast(null as double) as mean_value
+    from person_aggregates
+    union all
+    select
+        'person' as object,
         'usual_weekday' as tag,
         {{ tagloom.as_of_date() }} as as_of_date,
         objects,
@@ -2120,6 +2242,188 @@ statistics as (
         spend_tier__highest as highest_value,
         cast(null as double) as mean_value
     from person_aggregates
+    union all
+    select
+        'household' as object,
+        'channels_used_365d' as tag,
+        {{ tagloom.as_of_date() }} as as_of_date,
+        objects,
+        channels_used_365d__filled as filled,
+        channels_used_365d__filled / cast(nullif(objects, 0) as double) as coverage,
+        channels_used_365d__distinct as distinct_values,
+        channels_used_365d__lowest as lowest_value,
+        channels_used_365d__highest as highest_value,
+        cast(channels_used_365d__mean as double) as mean_value
+    from household_aggregates
+    union all
+    select
+        'household' as object,
+        'email_reachable_members' as tag,
+        {{ tagloom.as_of_date() }} as as_of_date,
+        objects,
+        email_reachable_members__filled as filled,
+        email_reachable_members__filled / cast(nullif(objects, 0) as double) as coverage,
+        email_reachable_members__distinct as distinct_values,
+        email_reachable_members__lowest as lowest_value,
+        email_reachable_members__highest as highest_value,
+        cast(email_reachable_members__mean as double) as mean_value
+    from household_aggregates
+    union all
+    select
+        'household' as object,
+        'gets_email_twice' as tag,
+        {{ tagloom.as_of_date() }} as as_of_date,
+        objects,
+        gets_email_twice__filled as filled,
+        gets_email_twice__filled / cast(nullif(objects, 0) as double) as coverage,
+        gets_email_twice__distinct as distinct_values,
+        gets_email_twice__lowest as lowest_value,
+        gets_email_twice__highest as highest_value,
+        cast(null as double) as mean_value
+    from household_aggregates
+    union all
+    select
+        'household' as object,
+        'spend_365d' as tag,
+        {{ tagloom.as_of_date() }} as as_of_date,
+        objects,
+        spend_365d__filled as filled,
+        spend_365d__filled / cast(nullif(objects, 0) as double) as coverage,
+        spend_365d__distinct as distinct_values,
+        spend_365d__lowest as lowest_value,
+        spend_365d__highest as highest_value,
+        cast(spend_365d__mean as double) as mean_value
+    from household_aggregates
+    union all
+    select
+        'household' as object,
+        'orders_365d' as tag,
+        {{ tagloom.as_of_date() }} as as_of_date,
+        objects,
+        orders_365d__filled as filled,
+        orders_365d__filled / cast(nullif(objects, 0) as double) as coverage,
+        orders_365d__distinct as distinct_values,
+        orders_365d__lowest as lowest_value,
+        orders_365d__highest as highest_value,
+        cast(orders_365d__mean as double) as mean_value
+    from household_aggregates
+    union all
+    select
+        'household' as object,
+        'shopping_members_365d' as tag,
+        {{ tagloom.as_of_date() }} as as_of_date,
+        objects,
+        shopping_members_365d__filled as filled,
+        shopping_members_365d__filled / cast(nullif(objects, 0) as double) as coverage,
+        shopping_members_365d__distinct as distinct_values,
+        shopping_members_365d__lowest as lowest_value,
+        shopping_members_365d__highest as highest_value,
+        cast(shopping_members_365d__mean as double) as mean_value
+    from household_aggregates
+    union all
+    select
+        'household' as object,
+        'main_shopper_share' as tag,
+        {{ tagloom.as_of_date() }} as as_of_date,
+        objects,
+        main_shopper_share__filled as filled,
+        main_shopper_share__filled / cast(nullif(objects, 0) as double) as coverage,
+        main_shopper_share__distinct as distinct_values,
+        main_shopper_share__lowest as lowest_value,
+        main_shopper_share__highest as highest_value,
+        cast(main_shopper_share__mean as double) as mean_value
+    from household_aggregates
+    union all
+    select
+        'household' as object,
+        'spend_trend' as tag,
+        {{ tagloom.as_of_date() }} as as_of_date,
+        objects,
+        spend_trend__filled as filled,
+        spend_trend__filled / cast(nullif(objects, 0) as double) as coverage,
+        spend_trend__distinct as distinct_values,
+        spend_trend__lowest as lowest_value,
+        spend_trend__highest as highest_value,
+        cast(null as double) as mean_value
+    from household_aggregates
+    union all
+    select
+        'household' as object,
+        'distinctive_department' as tag,
+        {{ tagloom.as_of_date() }} as as_of_date,
+        objects,
+        distinctive_department__filled as filled,
+        distinctive_department__filled / cast(nullif(objects, 0) as double) as coverage,
+        distinctive_department__distinct as distinct_values,
+        distinctive_department__lowest as lowest_value,
+        distinctive_department__highest as highest_value,
+        cast(null as double) as mean_value
+    from household_aggregates
+    union all
+    select
+        'household' as object,
+        'last_order_date' as tag,
+        {{ tagloom.as_of_date() }} as as_of_date,
+        objects,
+        last_order_date__filled as filled,
+        last_order_date__filled / cast(nullif(objects, 0) as double) as coverage,
+        last_order_date__distinct as distinct_values,
+        last_order_date__lowest as lowest_value,
+        last_order_date__highest as highest_value,
+        cast(null as double) as mean_value
+    from household_aggregates
+    union all
+    select
+        'household' as object,
+        'members' as tag,
+        {{ tagloom.as_of_date() }} as as_of_date,
+        objects,
+        members__filled as filled,
+        members__filled / cast(nullif(objects, 0) as double) as coverage,
+        members__distinct as distinct_values,
+        members__lowest as lowest_value,
+        members__highest as highest_value,
+        cast(members__mean as double) as mean_value
+    from household_aggregates
+    union all
+    select
+        'household' as object,
+        'active_members_90d' as tag,
+        {{ tagloom.as_of_date() }} as as_of_date,
+        objects,
+        active_members_90d__filled as filled,
+        active_members_90d__filled / cast(nullif(objects, 0) as double) as coverage,
+        active_members_90d__distinct as distinct_values,
+        active_members_90d__lowest as lowest_value,
+        active_members_90d__highest as highest_value,
+        cast(active_members_90d__mean as double) as mean_value
+    from household_aggregates
+    union all
+    select
+        'household' as object,
+        'has_children' as tag,
+        {{ tagloom.as_of_date() }} as as_of_date,
+        objects,
+        has_children__filled as filled,
+        has_children__filled / cast(nullif(objects, 0) as double) as coverage,
+        has_children__distinct as distinct_values,
+        has_children__lowest as lowest_value,
+        has_children__highest as highest_value,
+        cast(null as double) as mean_value
+    from household_aggregates
+    union all
+    select
+        'household' as object,
+        'has_two_generations' as tag,
+        {{ tagloom.as_of_date() }} as as_of_date,
+        objects,
+        has_two_generations__filled as filled,
+        has_two_generations__filled / cast(nullif(objects, 0) as double) as coverage,
+        has_two_generations__distinct as distinct_values,
+        has_two_generations__lowest as lowest_value,
+        has_two_generations__highest as highest_value,
+        cast(null as double) as mean_value
+    from household_aggregates
     union all
     select
         'product' as object,

@@ -13,6 +13,7 @@ from airflow.sdk import DAG, AssetAll, AssetAny, Context, Param, chain, get_curr
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from tagloom import layer_state, microbatch
+from tagloom.microbatch import IDENTITY
 from tagloom.operations import create_operations_tables
 from tagloom.orchestration.common import (
     BUILD_TAGS,
@@ -28,7 +29,7 @@ from tagloom.orchestration.mails import QualityError, send_waiting_mails
 from tagloom.publish import publish
 from tagloom.settings import PROJECT, Settings, load_settings
 from tagloom.sources import Source, readable_sources
-from tagloom.transform import DOCUMENTATION, LAYERS, TransformError, build_layer, write_documentation
+from tagloom.transform import DOCUMENTATION, LAYERS, NodeResult, TransformError, build_layer, write_documentation
 from tagloom.warehouse import POOL, open_warehouse
 
 if TYPE_CHECKING:
@@ -110,10 +111,7 @@ def _build_and_check(layer: str, as_of_date: str) -> dict:
         log.info("%s: unchanged", layer)
         return {"as_of_date": as_of_date, "unchanged": True}
     started = time.monotonic()
-    try:
-        nodes = build_layer(settings, layer, day)
-    except TransformError as error:
-        raise AirflowFailException(str(error)) from error
+    nodes = _built(settings, layer, day)
     built = time.monotonic()
     results = _check(settings, layer, day, get_current_context()["run_id"], fingerprint)
     models = {
@@ -142,6 +140,20 @@ def _build_and_check(layer: str, as_of_date: str) -> dict:
     )
     get_current_context()["outlet_events"][layer_asset(layer)].extra = summary
     return summary
+
+
+def _built(settings: Settings, layer: str, day: date) -> list[NodeResult]:
+    """Build a layer; identity mapping is followed by matching, and built again when that has found other links."""
+    # Brings pandas, which the processes that only read the DAG do without.
+    from tagloom.identity.matching import MatchingError, match_persons
+
+    try:
+        nodes = build_layer(settings, layer, day)
+        if layer == IDENTITY and match_persons(settings, day).links_changed:
+            nodes = build_layer(settings, layer, day)
+    except (TransformError, MatchingError) as error:
+        raise AirflowFailException(str(error)) from error
+    return nodes
 
 
 @task(task_id="publish", pool=POOL)

@@ -8,10 +8,9 @@ import sys
 from datetime import date
 from pathlib import Path
 
-from tagloom.settings import PROJECT, Settings
+from tagloom.identity.policy import POLICY_FILE, load_policy
+from tagloom.settings import Settings
 from tagloom.sources import NAME, SourceError, load_source, readable_sources
-
-POLICY = PROJECT / "dbt_project" / "seeds" / "identity_policy.csv"
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -67,7 +66,7 @@ def _check(settings: Settings, options: argparse.Namespace) -> int:
     paths = options.files or sorted(settings.sources.glob("*.yml"))
     if not paths:
         raise SourceError(f"{settings.sources}: holds no source declaration (*.yml)")
-    sources, problems = check_sources(paths, POLICY)
+    sources, problems = check_sources(paths, POLICY_FILE)
     for problem in problems:
         print(problem, file=sys.stderr)
     for source in sources:
@@ -84,8 +83,6 @@ def _check(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _infer(settings: Settings, options: argparse.Namespace) -> None:
-    import csv
-
     from tagloom.source_tools.drafts import draft_declaration, known_identifiers, names_from
     from tagloom.source_tools.samples import SUFFIXES, read_sample_of
 
@@ -98,8 +95,7 @@ def _infer(settings: Settings, options: argparse.Namespace) -> None:
     if not options.prints:
         _require_absent(settings, name)
     sample = read_sample_of(options.file, options.format)
-    with POLICY.open(encoding="utf-8", newline="") as file:
-        types = [row["identifier_type"] for row in csv.DictReader(file)]
+    types = list(load_policy().identifier_types)
     # A broken declaration elsewhere takes nothing from this one but its hints.
     known = known_identifiers(readable_sources(settings.sources)[0])
     _put(settings, options, name, draft_declaration(sample, name, table, types, known, _place(settings, options.file)))

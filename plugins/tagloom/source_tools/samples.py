@@ -216,7 +216,8 @@ def _most_even(lines: list[str]) -> tuple[str, int, list[str]]:
             continue
         width, count = max(widths.items(), key=lambda item: (item[1], item[0]))
         header_line, header = next((number, record) for number, record in records if len(record) == width)
-        score = (count / len(records) if width > 1 else 0.0, width, -place)
+        # Of the lines and not of the records: a quote that is none swallows what follows it.
+        score = (count / len(lines) if width > 1 else 0.0, width, -place)
         if best is None or score > (best[0], best[1], -DELIMITERS.index(best[2])):
             best = (score[0], width, delimiter, header_line, [name.strip().removeprefix("\ufeff") for name in header])
     return (best[2], best[3], best[4]) if best else (",", 0, [])

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from tagloom.sources import Source
 
 SCHEMA_FILE = "source.schema.json"
@@ -17,10 +19,15 @@ EDITOR_LINE = f"# yaml-language-server: $schema={SCHEMA_FILE}\n"
 
 def source_schema() -> str:
     """The schema as text: every key with the explanation that stands beside it in sources.py."""
+    return schema_text(Source, "plugins/tagloom/sources.py")
+
+
+def schema_text(model: type[BaseModel], module: str) -> str:
+    """The JSON schema of what a model reads, as a written file; `module` is where the model stands."""
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$comment": "Written by `make tags` from plugins/tagloom/sources.py; change that, not this file.",
-        **Source.model_json_schema(),
+        "$comment": f"Written by `make tags` from {module}; change that, not this file.",
+        **model.model_json_schema(),
     }
     return json.dumps(_tidy(schema), indent=2, ensure_ascii=False) + "\n"
 

@@ -78,7 +78,7 @@ $reader\
     grain: event  # event: adds rows; snapshot: says all that is true; change: says what was changed
     primary_key: [record_id]
     event_time: occurred_at  # when the row was true
-    # identifiers: {card_number: loyalty_card}  # column -> type of dbt_project/seeds/identity_policy.csv
+    # identifiers: {card_number: loyalty_card}  # column -> type of identity/policy.yml
     columns:
       - {name: record_id, type: text, required: true, description: Number of the record}
       - {name: occurred_at, type: timestamp, required: true, description: When it happened}

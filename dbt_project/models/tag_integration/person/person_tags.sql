@@ -88,7 +88,10 @@ person_tags_demographics as (
         birthday_month,
         state,
         postcode_area,
-        membership_years
+        membership_years,
+        household_id,
+        household_members,
+        is_in_household
     from {{ ref('person_tags_demographics') }}
 ),
 
@@ -244,6 +247,9 @@ side_by_side as (
         person_tags_demographics.state,
         person_tags_demographics.postcode_area,
         person_tags_demographics.membership_years,
+        person_tags_demographics.household_id,
+        person_tags_demographics.household_members,
+        person_tags_demographics.is_in_household,
         person_tags_habit.usual_weekday,
         person_tags_habit.usual_part_of_day,
         person_tags_habit.weekend_order_share,

@@ -30,6 +30,15 @@ tag_demographics__profile as (
     from {{ ref('tag_demographics__profile') }}
 ),
 
+tag_demographics__shared_household as (
+    select
+        person_id,
+        household_id,
+        household_members,
+        is_in_household
+    from {{ ref('tag_demographics__shared_household') }}
+),
+
 side_by_side as (
     select
         spine.person_id,
@@ -46,12 +55,17 @@ side_by_side as (
         tag_demographics__profile.birthday_month,
         tag_demographics__profile.state,
         tag_demographics__profile.postcode_area,
-        tag_demographics__profile.membership_years
+        tag_demographics__profile.membership_years,
+        tag_demographics__shared_household.household_id,
+        tag_demographics__shared_household.household_members,
+        coalesce(tag_demographics__shared_household.is_in_household, false) as is_in_household
     from spine
     left join tag_demographics__household
         on spine.person_id = tag_demographics__household.person_id
     left join tag_demographics__profile
         on spine.person_id = tag_demographics__profile.person_id
+    left join tag_demographics__shared_household
+        on spine.person_id = tag_demographics__shared_household.person_id
 )
 
 select * from side_by_side
