@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 
 import duckdb
 import pytest
@@ -192,21 +194,21 @@ def test_half_a_build_is_no_ground_to_compare_with(settings):
 def test_a_busy_warehouse_is_left_alone(settings, monkeypatch):
     finish_layers(settings, LAYERS)
     monkeypatch.setattr("tagloom.warehouse.LOCK_WAIT_SECONDS", 0)
-    process = os.fork()
-    if process == 0:
-        connection = duckdb.connect(str(settings.warehouse))
-        Path(settings.home / "open").touch()
-        signal.pause()
-        connection.close()
-        os._exit(0)
+    holder = subprocess.Popen(
+        [
+            *(sys.executable, "-c"),
+            "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()",
+            str(settings.warehouse),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
     try:
-        while not (settings.home / "open").exists():
-            pass
+        assert holder.stdout.readline() == b"open\n"
         with pytest.raises(WarehouseBusyError, match="is open in another process"):
             simulate(settings, load_policy())
     finally:
-        os.kill(process, signal.SIGKILL)
-        os.waitpid(process, 0)
+        holder.communicate()
     assert folders(settings) == []
 
 
@@ -225,11 +227,17 @@ def test_a_simulation_that_is_stopped_leaves_nothing(settings, monkeypatch, numb
     def stop(copy, *_arguments, **_options):
         seen.extend(path.name for path in copy.home.iterdir())
         os.kill(os.getpid(), number)
-        signal.pause()
+        time.sleep(10)
+        raise AssertionError("the signal was not heard")
 
     monkeypatch.setattr(simulation, "run_dbt", stop)
-    with pytest.raises(KeyboardInterrupt):
-        simulate(settings, load_policy())
+    # A shell starts what it puts into the background with SIGINT ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            simulate(settings, load_policy())
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert "warehouse.duckdb" in seen
     assert folders(settings) == []
 
