@@ -32,6 +32,8 @@ from tagloom.fetching.fetch import ConnectionDetails, FetchError, fetch_table
 from tagloom.settings import PROJECT
 from tagloom.sources import Source
 
+from tests.plugins.fetching.visits import source_of_visits
+
 DAY = date(2024, 3, 10)
 NEXT_DAY = date(2024, 3, 11)
 LARGEST = 2**63 - 1
@@ -115,29 +117,12 @@ def source_of(
 ) -> Source:
     """A source of one table, `visits`, of a database."""
     columns = [{"name": "id", "type": "integer"}, {"name": "changed_at", "type": kind_of_watermark}]
-    return Source.model_validate(
-        {
-            "name": "shop",
-            "title": "Shop",
-            "title_zh": "商店",
-            "owner": "data-team@example.com",
-            "party": "first",
-            "consent_basis": "contract",
-            "licence": "own data",
-            "time_zone": time_zone,
-            "tables": [
-                {
-                    "name": "visits",
-                    "title": "Visits",
-                    "reader": {"kind": "database", "connection": "shop_database", "watermark": watermark}
-                    | (reader or {"table": "visits"}),
-                    "grain": "event" if watermark else "snapshot",
-                    "primary_key": ["id"],
-                    "overlap_days": overlap_days,
-                    "columns": columns,
-                }
-            ],
-        }
+    return source_of_visits(
+        {"kind": "database", "connection": "shop_database", "watermark": watermark} | (reader or {"table": "visits"}),
+        time_zone,
+        grain="event" if watermark else "snapshot",
+        overlap_days=overlap_days,
+        columns=columns,
     )
 
 

@@ -24,34 +24,8 @@ from tagloom.fetching.fetch import (
     whole_file,
 )
 from tagloom.settings import PROJECT
-from tagloom.sources import Source
 
-
-def make_source(reader: dict, **table: object) -> Source:
-    """A source of one table, `visits`, with that reader."""
-    return Source.model_validate(
-        {
-            "name": "shop",
-            "title": "Shop",
-            "title_zh": "商店",
-            "owner": "data-team@example.com",
-            "party": "first",
-            "consent_basis": "contract",
-            "licence": "own data",
-            "tables": [
-                {
-                    "name": "visits",
-                    "title": "Visits",
-                    "reader": reader,
-                    "grain": "snapshot",
-                    "primary_key": ["id"],
-                    "columns": [{"name": "id", "type": "integer"}],
-                }
-                | table
-            ],
-        }
-    )
-
+from tests.plugins.fetching.visits import source_of_visits
 
 DATABASE = {"kind": "database", "connection": "shop_database", "table": "visits"}
 
@@ -154,26 +128,26 @@ def test_days_and_their_first_moments() -> None:
 
 
 def test_a_delivery_lies_where_its_table_says(tmp_path: Path) -> None:
-    source = make_source(DATABASE)
+    source = source_of_visits(DATABASE)
     path = delivery_path(source, source.table("visits"), date(2024, 3, 10), tmp_path)
     assert path == tmp_path / "shop" / "visits" / "2024-03-10.parquet"
 
 
 def test_no_day_fetches_nothing(tmp_path: Path) -> None:
-    source = make_source(DATABASE)
+    source = source_of_visits(DATABASE)
     day = date(2024, 3, 10)
     assert fetch_table(source, source.table("visits"), day, day, tmp_path, None) == []
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_missing_connection_is_named_with_the_cure(tmp_path: Path) -> None:
-    source = make_source(DATABASE)
+    source = source_of_visits(DATABASE)
     with pytest.raises(FetchError, match=r"shop\.visits: there is no Airflow connection 'shop_database'.*AIRFLOW_CONN"):
         fetch_table(source, source.table("visits"), date(2024, 3, 10), date(2024, 3, 11), tmp_path, None)
 
 
 def test_what_is_not_fetched_is_refused(tmp_path: Path) -> None:
-    source = make_source({"kind": "files", "format": "csv", "path": "visits/{date}.csv"})
+    source = source_of_visits({"kind": "files", "format": "csv", "path": "visits/{date}.csv"})
     with pytest.raises(FetchError, match="of kind files; nothing is to be fetched"):
         fetch_table(source, source.table("visits"), date(2024, 3, 10), date(2024, 3, 11), tmp_path, None)
 

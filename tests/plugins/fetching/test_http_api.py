@@ -22,6 +22,8 @@ from tagloom.fetching.fetch import ConnectionDetails, FetchError, fetch_table
 from tagloom.fetching.http_api import records_of, value_at
 from tagloom.sources import Source
 
+from tests.plugins.fetching.visits import source_of_visits
+
 DAY = date(2024, 3, 10)
 
 Answer = tuple[int, object] | tuple[int, object, dict[str, str]]
@@ -103,29 +105,7 @@ def source_of(time_zone: str = "UTC", overlap_days: int = 0, grain: str = "event
         "records": "items",
         "requests_per_second": 1000,
     } | reader
-    return Source.model_validate(
-        {
-            "name": "shop",
-            "title": "Shop",
-            "title_zh": "商店",
-            "owner": "data-team@example.com",
-            "party": "first",
-            "consent_basis": "contract",
-            "licence": "own data",
-            "time_zone": time_zone,
-            "tables": [
-                {
-                    "name": "visits",
-                    "title": "Visits",
-                    "reader": reader,
-                    "grain": grain,
-                    "primary_key": ["id"],
-                    "overlap_days": overlap_days,
-                    "columns": [{"name": "id", "type": "integer"}],
-                }
-            ],
-        }
-    )
+    return source_of_visits(reader, time_zone, grain=grain, overlap_days=overlap_days)
 
 
 def fetch(

@@ -18,33 +18,15 @@ from tagloom.fetching import object_storage
 from tagloom.fetching.fetch import ConnectionDetails, FetchError, fetch_table
 from tagloom.sources import Source
 
+from tests.plugins.fetching.visits import source_of_visits
+
 DAY = date(2024, 3, 10)
 
 
 def source_of(url: str, connection: str | None = None) -> Source:
     """A source of one table, `visits`, of an object store."""
     reader = {"kind": "object_storage", "url": url, "connection": connection, "format": "csv"}
-    return Source.model_validate(
-        {
-            "name": "shop",
-            "title": "Shop",
-            "title_zh": "商店",
-            "owner": "data-team@example.com",
-            "party": "first",
-            "consent_basis": "contract",
-            "licence": "own data",
-            "tables": [
-                {
-                    "name": "visits",
-                    "title": "Visits",
-                    "reader": reader,
-                    "grain": "event",
-                    "primary_key": ["id"],
-                    "columns": [{"name": "id", "type": "integer"}],
-                }
-            ],
-        }
-    )
+    return source_of_visits(reader, grain="event")
 
 
 def fetch(url: str, landing: Path, days: int = 1, connection: ConnectionDetails | None = None) -> dict[str, bytes]:
