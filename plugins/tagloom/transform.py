@@ -74,12 +74,12 @@ def run_dbt(
     as_of_date: date,
     *,
     affected_only: bool = False,
-    project: Path = PROJECT / "dbt_project",
+    project: Path | None = None,
 ) -> list[NodeResult]:
     """Run one dbt command and let go of the warehouse afterwards.
 
     With `affected_only`, tables of persons keep all rows but those of operations.affected_persons, which are replaced
-    (`microbatch`). `project` is the folder of the dbt project, where a simulation has a copy.
+    (`microbatch`). `project` is the folder of another dbt project than this one, as a simulation has a copy.
 
     Raises TransformError when dbt reports an error or a failed test.
     """
@@ -89,7 +89,10 @@ def run_dbt(
         # Models read them whether or not anything was ever written there.
         with open_warehouse(settings) as connection:
             create_operations_tables(connection)
-    with _dbt_environment(settings, as_of_date, affected_only, project), _released_warehouse():
+    with (
+        _dbt_environment(settings, as_of_date, affected_only, project or PROJECT / "dbt_project"),
+        _released_warehouse(),
+    ):
         outcome = dbtRunner().invoke([*arguments, "--quiet", "--no-use-colors"])
     if isinstance(outcome.exception, KeyboardInterrupt):
         raise outcome.exception

@@ -102,7 +102,7 @@ def test_an_update_replaces_the_rows_of_affected_persons_and_no_others(settings,
     build_layer(settings, "staging", DAY)
     build_layer(settings, "intermediate", DAY)
     with open_warehouse(settings) as connection:
-        connection.execute("create schema operations")
+        connection.execute("create schema if not exists operations")
         connection.execute("create table operations.affected_persons as select unnest([1, 3, 5, 9]) as person_id")
 
     words.write_text("number,word\n1,uno\n2,due\n4,quattro\n5,cinque\n", encoding="utf-8")
