@@ -289,10 +289,20 @@ def test_a_simulation_shows_what_a_split_would_do_and_touches_nothing(built, hom
     assert any(what.startswith("split person") for what, _, _ in found.examples)
 
 
+LISTENING = """
+import signal, sys
+from tagloom.__main__ import main
+
+# A shell starts what it puts into the background with SIGINT ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 @pytest.mark.slow
 def test_ctrl_c_during_a_real_simulation_leaves_no_copy(home):
     process = subprocess.Popen(
-        [sys.executable, "-m", "tagloom", "identity", "simulate", "--only-identity"],
+        [sys.executable, "-c", LISTENING, "identity", "simulate", "--only-identity"],
         env=os.environ | {"TAGLOOM_HOME": str(home.home), "PYTHONPATH": str(PROJECT / "plugins")},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
