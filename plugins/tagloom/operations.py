@@ -98,6 +98,15 @@ TABLES = {
         "status": "varchar",
         "model_version": "varchar",
         "matched_at": "date",
+        # JSON, attribute -> match weight in bits
+        "evidence": "varchar",
+    },
+    # One row per person as last compared, by its anchor, with a keyed hash of the golden record.
+    "identity_matched": {
+        "identifier_key": "bigint",
+        "record_hash": "varchar",
+        "model_version": "varchar",
+        "matched_at": "date",
     },
 }
 

@@ -49,15 +49,6 @@ MEMORY = "matching_memory"
 PERSONS, RECORDS = "matching_persons", "matching_records"
 """Tables in it. Splink looks for the columns of its tables by name alone, in every schema of every database."""
 
-_TABLES = """
-alter table operations.identity_matches add column if not exists evidence varchar;
-create table if not exists operations.identity_matched (
-    identifier_key bigint, record_hash varchar, model_version varchar, matched_at date
-);
-"""
-"""evidence: JSON, attribute -> match weight in bits. identity_matched: one row per person as last compared, by its
-anchor, with a keyed hash of the golden record."""
-
 log = logging.getLogger(__name__)
 
 
@@ -91,7 +82,6 @@ def match_persons(settings: Settings, as_of_date: date, policy: Policy | None = 
     started = time.monotonic()
     with open_warehouse(settings) as connection:
         create_operations_tables(connection)
-        connection.execute(_TABLES)
         if not policy.matching.enabled:
             return Matched(links_changed=_forget(connection))
         (newest,) = connection.execute("select max(matched_at) from operations.identity_matched").fetchall()[0]
