@@ -339,7 +339,8 @@ def _suspects(settings: Settings, options: argparse.Namespace) -> None:
 
 def _simulate(settings: Settings, options: argparse.Namespace) -> int:
     from tagloom.identity.policy import POLICY_FILE, load_policy
-    from tagloom.identity.simulate import report, simulate
+    from tagloom.identity.simulate import simulate
+    from tagloom.identity.simulation_report import report
 
     policy = load_policy(options.policy or POLICY_FILE)
     try:

@@ -15,19 +15,11 @@ import pytest
 from tagloom import layer_state
 from tagloom.identity import simulate as simulation
 from tagloom.identity.decisions import DecisionError, live_decisions
+from tagloom.identity.differences import Change, Persons, Simulation, compare_persons, compare_tags
 from tagloom.identity.identifiers import IdentifierError
 from tagloom.identity.policy import load_policy
-from tagloom.identity.simulate import (
-    FOLDER,
-    Change,
-    Persons,
-    Simulation,
-    SimulationError,
-    compare_persons,
-    compare_tags,
-    report,
-    simulate,
-)
+from tagloom.identity.simulate import FOLDER, SimulationError, simulate
+from tagloom.identity.simulation_report import report
 from tagloom.transform import LAYERS
 from tagloom.warehouse import WarehouseBusyError, open_warehouse
 
