@@ -162,8 +162,8 @@ def _list(settings: Settings, options: argparse.Namespace) -> None:
 
 def _values(connection: duckdb.DuckDBPyConnection, policy, shown: Sequence[Pair]) -> dict[int, dict[str, str | None]]:
     """Identifier key -> attribute -> clear value of its person; only in memory."""
-    from tagloom.identity.matching import PERSONS, collect_persons, in_memory
     from tagloom.identity.matching_model import KEY
+    from tagloom.identity.matching_persons import PERSONS, collect_persons, in_memory
 
     names = policy.matching.attributes
     keys = [key for pair in shown for key in (pair.left.key, pair.right.key)]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from tagloom.identity import matching, matching_model, review_commands
+from tagloom.identity.components import connected_components
 from tagloom.identity.matching import match_persons, model_path
 from tagloom.identity.matching_links import ACCEPTED, DECLINED, REVIEW, Laws, decide
 from tagloom.identity.matching_model import MatchingError, load_model
@@ -212,9 +213,7 @@ class World:
             links = connection.execute("select left_key, right_key from identity_mapping.identity_edges").fetchnumpy()
             nodes = np.sort(registry["identifier_key"].to_numpy(np.int64))
             ends = (np.asarray(links[end], dtype=np.int64) for end in ("left_key", "right_key"))
-            components = pd.DataFrame(
-                {"identifier_key": nodes, "component_key": matching.connected_components(nodes, *ends)}
-            )
+            components = pd.DataFrame({"identifier_key": nodes, "component_key": connected_components(nodes, *ends)})
             connection.register("frame", components)
             connection.execute("create or replace table identity_mapping.identity_components as select * from frame")
             connection.unregister("frame")
