@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import importlib.util
 import os
 import re
 import subprocess
@@ -191,6 +193,29 @@ def test_only_orchestration_imports_airflow():
                 importing[path.relative_to(PROJECT).as_posix()] = f"line {node.lineno}: imports Airflow"
     assert "plugins/tagloom/orchestration/ingest.py" in importing, "this test finds nothing"
     assert {path: why for path, why in importing.items() if not path.startswith(MAY_IMPORT_AIRFLOW)} == {}
+
+
+def test_everything_that_is_imported_from_the_package_exists():
+    """Also what functions import when they run, and what tests of other folders never come to."""
+    missing = []
+    for path in repository_files():
+        if path.suffix != ".py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in ("tagloom", "sample_data"):
+                missing += [
+                    f"{path.relative_to(PROJECT)}:{node.lineno}: {node.module} has no {imported.name}"
+                    for imported in node.names
+                    if not _exists(node.module, imported.name)
+                ]
+    assert missing == []
+
+
+def _exists(module: str, name: str) -> bool:
+    try:
+        return hasattr(importlib.import_module(module), name) or bool(importlib.util.find_spec(f"{module}.{name}"))
+    except ModuleNotFoundError:
+        return False
 
 
 def test_no_module_takes_a_name_of_the_standard_library():

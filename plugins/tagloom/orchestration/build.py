@@ -145,7 +145,8 @@ def _build_and_check(layer: str, as_of_date: str) -> dict:
 def _built(settings: Settings, layer: str, day: date) -> list[NodeResult]:
     """Build a layer; identity mapping is followed by matching, and built again when that has found other links."""
     # Brings pandas, which the processes that only read the DAG do without.
-    from tagloom.identity.matching import MatchingError, match_persons
+    from tagloom.identity.matching import match_persons
+    from tagloom.identity.matching_model import MatchingError
 
     try:
         nodes = build_layer(settings, layer, day)
