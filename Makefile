@@ -67,7 +67,7 @@ bench-identity: setup ## Measure identity mapping against Splink's clustering, i
 	@PYTHONPATH=plugins:. $(BIN)/python tests/benchmarks/identity_matching.py .tagloom/packages
 
 test: setup-dev ## Run every test
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 test-fast: setup-dev ## Run the tests that take seconds
 	@$(BIN)/python -m pytest -m "not slow"
