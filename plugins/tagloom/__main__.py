@@ -38,7 +38,7 @@ def _known_errors() -> tuple[type[Exception], ...]:
     from tagloom.quarantine import QuarantineError
     from tagloom.reading.deliveries import DeliveryError
     from tagloom.service import ServiceError
-    from tagloom.tags import TagError
+    from tagloom.tags.definitions import TagError
     from tagloom.transform import TransformError
     from tagloom.warehouse import WarehouseBusyError
 

@@ -7,12 +7,13 @@ from pathlib import Path
 from tagloom.identity.policy import POLICY_FILE, load_policy, policy_files
 from tagloom.identity.policy_schema import SCHEMA_FILE as POLICY_SCHEMA_FILE
 from tagloom.identity.policy_schema import policy_schema
-from tagloom.integration import FOLDER, integration_files
 from tagloom.observations import WRITTEN_YAML, check_identifier_types, source_files
 from tagloom.settings import PROJECT, Settings
 from tagloom.source_tools.schema import SCHEMA_FILE, source_schema
 from tagloom.sources import load_sources
-from tagloom.tags import load_tags
+from tagloom.tags.definitions import load_tags
+from tagloom.tags.integration import integration_files
+from tagloom.tags.written_text import FOLDER
 
 DBT_PROJECT = PROJECT / "dbt_project"
 

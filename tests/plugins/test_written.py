@@ -9,7 +9,7 @@ import pytest
 import yaml
 from tagloom.settings import Settings, load_settings
 from tagloom.sources import SourceError
-from tagloom.tags import TagError
+from tagloom.tags.definitions import TagError
 from tagloom.written import SCHEMA, stale_files, write_files
 
 TABLES = Path("models/tag_integration")

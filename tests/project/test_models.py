@@ -7,7 +7,7 @@ from collections import defaultdict
 
 import pytest
 from tagloom.settings import PROJECT
-from tagloom.tags import load_tags
+from tagloom.tags.definitions import load_tags
 
 from tests.project.dbt_manifest import doctored, layer, models
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tagloom.tags import OBJECT_KEYS, TagError, load_tags
+from tagloom.tags.definitions import OBJECT_KEYS, TagError, load_tags
 
-PROJECT_TAGS = Path(__file__).parents[2] / "dbt_project" / "models" / "tag_category"
+PROJECT_TAGS = Path(__file__).parents[3] / "dbt_project" / "models" / "tag_category"
 
 
 def tag(**changes):

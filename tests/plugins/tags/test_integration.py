@@ -11,8 +11,10 @@ from pathlib import Path
 import duckdb
 import pytest
 import yaml
-from tagloom.integration import CATALOGUE_COLUMNS, CATALOGUE_SEED, FOLDER, integration_files
-from tagloom.tags import OBJECT_KEYS, Tag, TagError, TagModel
+from tagloom.tags.catalogue import CATALOGUE_COLUMNS, CATALOGUE_SEED
+from tagloom.tags.definitions import OBJECT_KEYS, Tag, TagError, TagModel
+from tagloom.tags.integration import integration_files
+from tagloom.tags.written_text import FOLDER
 
 
 def tag(name: str, data_type: str = "integer", category: str = "value", **changes) -> Tag:

@@ -1,0 +1,1 @@
+"""Customer tags: what the twins declare, and what is written and kept because of it."""
