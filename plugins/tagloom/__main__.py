@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from tagloom import quarantine_commands
+from tagloom.alerting import alert_commands
 from tagloom.environment import airflow_environment, load_environment_file
 from tagloom.identity import identity_commands
 from tagloom.settings import PROJECT, Settings, SettingsError, load_settings
@@ -29,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _known_errors() -> tuple[type[Exception], ...]:
+    from tagloom.alerting.alert_commands import AlertError
+    from tagloom.alerting.routing import RoutingError
     from tagloom.identity.decisions import DecisionError
     from tagloom.identity.identifiers import IdentifierError
     from tagloom.identity.matching_model import MatchingError
@@ -45,6 +48,7 @@ def _known_errors() -> tuple[type[Exception], ...]:
     return (
         *(SettingsError, SourceError, TagError, ServiceError, DeliveryError, QuarantineError, WarehouseBusyError),
         *(DecisionError, IdentifierError, MatchingError, PolicyError, ReviewError, SimulationError, TransformError),
+        *(AlertError, RoutingError),
         FileNotFoundError,
     )
 
@@ -56,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     source_commands.add(commands)
     quarantine_commands.add(commands)
     identity_commands.add(commands)
+    alert_commands.add(commands)
 
     tags = commands.add_parser("tags", help="write what follows from tag twins and source declarations")
     tags.add_argument("--check", action="store_true", help="write nothing; fail when a written file is stale")

@@ -52,9 +52,9 @@ class Settings:
         return self.home / "published"
 
     @property
-    def mails(self) -> Path:
-        """Folder of the mail outbox and of what was sent."""
-        return self.home / "mails"
+    def alert_book(self) -> Path:
+        """The SQLite file of incidents, and of mails and messages that wait or were sent."""
+        return self.home / "alerts.sqlite"
 
     @property
     def dbt_target(self) -> Path:
@@ -73,7 +73,7 @@ class Settings:
 
     def make_folders(self) -> None:
         """Create every folder that is written to."""
-        for folder in (self.landing, self.published, self.mails, self.dbt_target, self.dbt_logs, self.airflow_home):
+        for folder in (self.landing, self.published, self.dbt_target, self.dbt_logs, self.airflow_home):
             folder.mkdir(parents=True, exist_ok=True)
 
 

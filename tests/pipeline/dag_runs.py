@@ -26,6 +26,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -246,9 +247,15 @@ def _do(step: dict) -> dict:
         "dag": dag_id,
         "state": state,
         "version": version.name if version else None,
-        "waiting_mails": len(list((settings.mails / "outbox").glob("*.eml"))),
-        "sent_mails": len(list((settings.mails / "sent").glob("*.eml"))),
+        "waiting_mails": _waiting_mails(settings.alert_book),
     }
+
+
+def _waiting_mails(alert_book: Path) -> int:
+    from tagloom.alerting.book import open_book, waiting
+
+    with open_book(alert_book) as book:
+        return len(waiting(book, datetime.now(UTC)))
 
 
 def _unit_tests(as_of_date: str) -> dict:

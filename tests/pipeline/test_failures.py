@@ -7,6 +7,7 @@ from collections import Counter
 from email.message import EmailMessage
 
 import pytest
+from tagloom.alerting.book import open_book, open_incidents
 from tagloom.publish import current_version
 
 from tests.pipeline.conftest import INGESTS, SENDER, History, MailBox, airflow_rows, rows_of
@@ -55,12 +56,14 @@ def test_each_recipient_gets_one_mail(again: History, mails: list[EmailMessage])
     )
     expected = {"data-team@example.com", *(owner for (owner,) in owners)}
     assert {"loyalty@example.com", "research@example.com"} <= expected
-    received = Counter(mail["To"] for mail in mails if "checks of landing" in mail["Subject"])
+    received = Counter(mail["To"] for mail in mails if "FAILED: checks of landing" in mail["Subject"])
     assert received == Counter(expected)
 
 
 def test_the_mail_says_what_failed_and_what_to_do(mails: list[EmailMessage], results: list[dict]) -> None:
-    (mail,) = (mail for mail in mails if "checks of landing" in mail["Subject"] and mail["To"] == "loyalty@example.com")
+    (mail,) = (
+        mail for mail in mails if "FAILED: checks of landing" in mail["Subject"] and mail["To"] == "loyalty@example.com"
+    )
     assert mail["From"] == SENDER
     assert mail["Subject"].strip().startswith("[Tagloom] FAILED: checks of landing")
     assert "nothing new is published" in mail["Subject"]
@@ -95,7 +98,7 @@ def test_mails_wait_for_the_mail_server_and_arrive_once(
     assert results[HALF_BUILT]["waiting_mails"] == 0
     assert results[DOUBLED]["waiting_mails"] == 2
     assert results[BUILT]["waiting_mails"] == 0
-    late = [mail for mail in mails if "landing of loyalty" in mail["Subject"]]
+    late = [mail for mail in mails if "FAILED: landing of loyalty" in mail["Subject"]]
     assert Counter(mail["To"] for mail in late) == {"data-team@example.com": 1, "loyalty@example.com": 1}
     for mail in late:
         assert mail["Subject"].strip().startswith("[Tagloom] FAILED")
@@ -111,6 +114,15 @@ def test_a_repaired_delivery_is_built_and_published(again: History, results: lis
     assert results[BUILT]["version"] == current_version(again.settings).name != results[PAST]["version"]
 
 
+def test_who_heard_of_a_failure_hears_once_that_it_is_over(again: History, mails: list[EmailMessage]) -> None:
+    for thing in ("checks of landing", "landing of loyalty"):
+        told = Counter(mail["To"] for mail in mails if f"FAILED: {thing}" in mail["Subject"])
+        well = Counter(mail["To"] for mail in mails if f"WELL AGAIN: {thing}" in mail["Subject"])
+        assert told == well != Counter()
+    with open_book(again.settings.alert_book) as book:
+        assert [incident for incident in open_incidents(book) if incident.finding.severity == "failed"] == []
+
+
 def test_no_mail_holds_personal_data(again: History, mails: list[EmailMessage]) -> None:
     assert mails
     secrets = {
@@ -120,5 +132,5 @@ def test_no_mail_holds_personal_data(again: History, mails: list[EmailMessage]) 
         if len(str(value)) >= 5
     }
     for mail in mails:
-        text = mail["Subject"] + "".join(part.get_content() for part in mail.iter_parts())
+        text = mail["Subject"] + "".join(mail.get_body((kind,)).get_content() for kind in ("plain", "html"))
         assert [secret for secret in secrets if re.search(rf"\b{re.escape(secret)}\b", text)] == []

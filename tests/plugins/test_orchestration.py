@@ -12,11 +12,14 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from email import message_from_bytes, policy
+from email.message import EmailMessage
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
+from tagloom.alerting.book import open_book, waiting
+from tagloom.alerting.routing import RoutingError
 from tagloom.arrivals import Watch
 from tagloom.operations import create_operations_tables
 from tagloom.quality import CheckResult
@@ -181,29 +184,25 @@ def a_result(outcome: str, name: str = "Every card has a number") -> CheckResult
 
 def test_a_failed_layer_is_told_in_one_line_per_check(orchestration: ModuleType) -> None:
     results = [a_result("passed"), a_result("warned"), a_result("failed"), a_result("not evaluated", "Cards are known")]
-    lines = str(orchestration.mails.QualityError("landing", results)).splitlines()
+    lines = str(orchestration.alerts.QualityError("landing", results)).splitlines()
     assert lines[0] == "2 of 4 checks of landing failed:"
     assert lines[1].startswith("raw_loyalty.cards: not true: Every card has a number.")
     assert "its SQL fails" in lines[2]
 
 
 @pytest.mark.parametrize(
-    ("dag_id", "task_id", "is_about_checks", "title"),
+    ("dag_id", "task_id", "title"),
     [
-        ("ingest_loyalty", "land", False, "landing of loyalty"),
-        ("ingest_loyalty", "fetch", False, "fetching of loyalty"),
-        ("ingest_loyalty", "refused", False, "landing of loyalty"),
-        ("ingest_loyalty", "read_declaration", False, "declaration of loyalty"),
-        ("update_tags", "update", False, "update of tags"),
-        ("build_tags", "landing", True, "checks of landing"),
-        ("build_tags", "identity_mapping", True, "checks of identity mapping"),
-        ("build_tags", "tag_category", False, "building tag category"),
+        ("ingest_loyalty", "land", "landing of loyalty"),
+        ("ingest_loyalty", "fetch", "fetching of loyalty"),
+        ("ingest_loyalty", "refused", "landing of loyalty"),
+        ("ingest_loyalty", "read_declaration", "declaration of loyalty"),
+        ("update_tags", "update", "update of tags"),
+        ("build_tags", "tag_category", "building tag category"),
     ],
 )
-def test_titles_of_mails(
-    orchestration: ModuleType, dag_id: str, task_id: str, is_about_checks: bool, title: str
-) -> None:
-    assert orchestration.mails._title(dag_id, task_id, is_about_checks) == title
+def test_titles_of_mails(orchestration: ModuleType, dag_id: str, task_id: str, title: str) -> None:
+    assert orchestration.alerts._title(dag_id, task_id) == title
 
 
 def test_assets_have_a_stable_address(orchestration: ModuleType) -> None:
@@ -340,11 +339,11 @@ def a_landing_task(settings: Settings) -> dict:
 def test_changed_deliveries_are_told_to_their_owner(
     orchestration: ModuleType, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(orchestration.mails, "_mail_server", lambda settings: None)
+    monkeypatch.setattr(orchestration.alerts, "_mail_server", lambda settings: None)
     source = next(source for source in load_sources(settings.sources) if source.name == "web")
     landings = [SimpleNamespace(table="events", drift=DRIFT), SimpleNamespace(table="other", drift=())]
-    orchestration.mails.mail_drift(a_landing_task(settings), source, landings)
-    mails = [message_from_bytes(file.read_bytes(), policy=policy.default) for file in mail_files(settings)]
+    orchestration.alerts.tell_changes(a_landing_task(settings), source, landings)
+    mails = waiting_mails(settings)
     assert sorted(mail["To"] for mail in mails) == ["data-team@example.com", source.owner]
     for mail in mails:
         assert mail["Subject"].startswith(
@@ -362,8 +361,8 @@ def test_changed_deliveries_are_told_to_their_owner(
 
 def test_unchanged_deliveries_are_not_told(orchestration: ModuleType, settings: Settings) -> None:
     source = load_sources(settings.sources)[0]
-    orchestration.mails.mail_drift(a_landing_task(settings), source, [SimpleNamespace(table="cards", drift=())])
-    assert mail_files(settings) == []
+    orchestration.alerts.tell_changes(a_landing_task(settings), source, [SimpleNamespace(table="cards", drift=())])
+    assert waiting_mails(settings) == []
 
 
 def a_failure(dag_id: str, run_id: str, map_index: int = -1, sentence: str = "no answer") -> dict:
@@ -383,31 +382,58 @@ def a_failure(dag_id: str, run_id: str, map_index: int = -1, sentence: str = "no
 def test_every_table_that_cannot_be_fetched_is_told(
     orchestration: ModuleType, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(orchestration.mails, "_mail_server", lambda settings: None)
+    monkeypatch.setattr(orchestration.alerts, "_mail_server", lambda settings: None)
     for map_index in (0, 1, 1):
-        orchestration.mails.mail_failure(a_failure("ingest_shop", "run", map_index))
-    assert len(mail_files(settings)) == 2
+        orchestration.alerts.tell_failure(a_failure("ingest_shop", "run", map_index))
+    assert len(waiting_mails(settings)) == 2
 
 
-def test_updates_that_fail_again_and_again_are_told_once_an_hour(
+def test_updates_that_fail_again_and_again_are_told_once_a_day_and_when_they_work_again(
     orchestration: ModuleType, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(orchestration.mails, "_mail_server", lambda settings: None)
-    hours = iter([7, 7, 8])
+    monkeypatch.setattr(orchestration.alerts, "_mail_server", lambda settings: None)
+    moments = [datetime(2017, 1, day, hour, tzinfo=UTC) for day, hour in ((5, 7), (5, 8), (6, 8), (6, 9), (6, 10))]
 
     class Clock(datetime):
         @classmethod
         def now(cls, zone: object) -> datetime:
-            return datetime(2017, 1, 5, next(hours), 30, tzinfo=UTC)
+            return moments[number]
 
-    monkeypatch.setattr(orchestration.mails, "datetime", Clock)
+    monkeypatch.setattr(orchestration.alerts, "datetime", Clock)
     for number, expected in enumerate((1, 1, 2)):
-        orchestration.mails.mail_failure(a_failure("update_tags", f"run {number}"))
-        assert len(mail_files(settings)) == expected
+        orchestration.alerts.tell_failure(a_failure("update_tags", f"run {number}"))
+        assert len(waiting_mails(settings)) == expected
+    for number, expected in ((3, 3), (4, 3)):
+        orchestration.alerts.tell_success(a_failure("update_tags", f"run {number}"))
+        assert len(waiting_mails(settings)) == expected
+    words = ("FAILED", "STILL FAILED", "WELL AGAIN")
+    assert all(word in mail["Subject"] for word, mail in zip(words, waiting_mails(settings), strict=True))
 
 
-def mail_files(settings: Settings) -> list[Path]:
-    return sorted((settings.mails / "outbox").glob("*.eml"))
+def test_checks_that_failed_are_not_told_a_second_time(orchestration: ModuleType, settings: Settings) -> None:
+    failure = a_failure("build_tags", "run")
+    failure["exception"].__cause__ = orchestration.alerts.QualityError("landing", [a_result("failed")])
+    orchestration.alerts.tell_failure(failure)
+    assert waiting_mails(settings) == []
+
+
+def test_wrong_rules_keep_nobody_from_hearing_of_a_failure(
+    orchestration: ModuleType, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise RoutingError("routing.yml: recipient: is not a known key")
+
+    monkeypatch.setattr(orchestration.alerts, "_mail_server", lambda settings: None)
+    monkeypatch.setattr(orchestration.alerts, "load_routing", refuse)
+    orchestration.alerts.tell_failure(a_failure("ingest_shop", "run"))
+    assert len(waiting_mails(settings)) == 1
+
+
+def waiting_mails(settings: Settings) -> list[EmailMessage]:
+    """What waits in the alert book, in the order in which it was written."""
+    with open_book(settings.alert_book) as book:
+        found = waiting(book, datetime(9999, 1, 1, tzinfo=UTC))
+    return [message_from_bytes(delivery.content, policy=policy.default) for delivery in found]
 
 
 def test_a_foreground_run_tries_nothing_again(orchestration: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

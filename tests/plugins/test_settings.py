@@ -78,7 +78,7 @@ def test_all_that_is_written_lies_in_the_home(settings: Settings):
         settings.warehouse.parent,
         settings.landing,
         settings.published,
-        settings.mails,
+        settings.alert_book.parent,
         settings.dbt_target,
         settings.dbt_logs,
         settings.airflow_home,

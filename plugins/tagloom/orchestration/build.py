@@ -15,6 +15,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from tagloom import layer_state, microbatch
 from tagloom.microbatch import IDENTITY
 from tagloom.operations import create_operations_tables
+from tagloom.orchestration.alerts import QualityError, send_alerts, tell_results
 from tagloom.orchestration.common import (
     BUILD_TAGS,
     DAY,
@@ -25,7 +26,6 @@ from tagloom.orchestration.common import (
     log,
     raw_asset,
 )
-from tagloom.orchestration.mails import QualityError, send_waiting_mails
 from tagloom.publish import publish
 from tagloom.settings import PROJECT, Settings, load_settings
 from tagloom.sources import Source, readable_sources
@@ -163,7 +163,7 @@ def _publish(as_of_date: str) -> dict:
     settings = load_settings()
     version = publish(settings, date.fromisoformat(as_of_date))
     log.info("published version %s: %s tables", version.name, len(version.tables))
-    send_waiting_mails(settings)
+    send_alerts(settings)
     return {"version": version.name, "tables": version.tables}
 
 
@@ -194,7 +194,7 @@ def _update(source_names: list[str]) -> dict:
     except (TransformError, microbatch.UpdateError) as error:
         raise AirflowFailException(str(error)) from error
     log.info("update: %s new records, %s persons, version %s", done.new_records, done.affected_persons, done.version)
-    send_waiting_mails(settings)
+    send_alerts(settings)
     return done.as_dict()
 
 
@@ -219,8 +219,11 @@ def _check(
     with open_warehouse(settings) as connection:
         results = check_layer(connection, CONTRACTS, layer, run_id, as_of_date)
         record_results(connection, results)
+        told = tell_results(settings, connection, get_current_context(), layer, results)
         if fingerprint and not any(result.stops for result in results):
             layer_state.finish(connection, layer, fingerprint, as_of_date)
+    if told:
+        send_alerts(settings)
     if any(result.stops for result in results):
         # Data do not get better by looking again: no retry.
         error = QualityError(layer, results)

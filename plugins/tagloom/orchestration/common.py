@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import Asset
 
-from tagloom.orchestration.mails import mail_failure
+from tagloom.orchestration.alerts import tell_failure, tell_success
 
 START_DATE = datetime(2017, 1, 1, tzinfo=UTC)
 
@@ -37,5 +37,6 @@ def default_arguments(owner: str = "tagloom") -> dict:
         "owner": owner,
         "retries": 2,
         "retry_delay": timedelta(minutes=1),
-        "on_failure_callback": mail_failure,
+        "on_failure_callback": tell_failure,
+        "on_success_callback": tell_success,
     }

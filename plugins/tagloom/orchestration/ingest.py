@@ -28,6 +28,7 @@ from tagloom import arrivals
 from tagloom.fetching.fetch import ConnectionDetails, FetchError, fetch_table
 from tagloom.landing.land import land_source
 from tagloom.landing.work import LANDED, NOTHING, Landing
+from tagloom.orchestration.alerts import tell_changes
 from tagloom.orchestration.arrival_trigger import ArrivalTrigger
 from tagloom.orchestration.common import (
     BUILD_TAGS,
@@ -38,7 +39,6 @@ from tagloom.orchestration.common import (
     log,
     raw_asset,
 )
-from tagloom.orchestration.mails import mail_drift
 from tagloom.reading.deliveries import DeliveryError
 from tagloom.settings import Settings, load_settings
 from tagloom.sources import Source, load_source
@@ -169,7 +169,7 @@ def _land(source_name: str) -> list[str]:
             f"{landing.duplicates:,}",
             landing.seconds,
         )
-    mail_drift(context, source, landings)
+    tell_changes(context, source, landings)
     summary = {
         "first_day": min(landing.first_day for landing in landings),
         "end_day": max(landing.end_day for landing in landings),

@@ -1,15 +1,18 @@
 """Mails through a real SMTP server on this machine: once each, whatever fails in between."""
 
-import os
 import socket
 import threading
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from types import SimpleNamespace
 
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
-from tagloom.mail import MailServer, flush, message_id, queue
+from tagloom.alerting.book import add_alert, add_delivery, open_book
+from tagloom.alerting.deliver import Delivered, deliver
+from tagloom.alerting.mail_server import MailServer, message_id
+from tagloom.alerting.routing import Routing
 
 
 class Inbox:
@@ -69,98 +72,127 @@ def mail(recipient: str = "a@example.com", subject: str = "Cards are missing –
     return message
 
 
-def test_a_mail_arrives_and_is_kept_as_sent(tmp_path, start, inbox):
+NOW = datetime(2017, 12, 31, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "alerts.sqlite"
+
+
+def queue(path, message: EmailMessage, due: datetime = NOW) -> bool:
+    with open_book(path) as book:
+        alert = add_alert(book, "failure", "failed", "[Tagloom]", ("d", "t", "r"), [], NOW)
+        return add_delivery(book, alert, "mail", message["To"], message["Message-ID"], message.as_bytes(), due)
+
+
+def flush(server: MailServer | None, path, now: datetime = NOW) -> Delivered:
+    return deliver(path, server, Routing(), now)
+
+
+def test_a_mail_arrives_once(path, start, inbox):
     server = start()
-    path = queue(mail(), tmp_path)
-    assert path.parent == tmp_path / "outbox"
-    result = flush(server, tmp_path)
-    assert (result.sent, result.kept, result.problems) == ((path.stem,), (), ())
+    queue(path, mail())
+    assert flush(server, path) == Delivered(sent=1)
     (envelope,) = inbox.mails
     assert (envelope.mail_from, envelope.rcpt_tos) == ("tagloom@example.com", ["a@example.com"])
-    assert [entry.name for entry in (tmp_path / "sent").iterdir()] == [path.name]
-    assert list((tmp_path / "outbox").iterdir()) == []
+    assert flush(server, path) == Delivered()
 
 
-def test_server_down_then_up_delivers_once(tmp_path, start, inbox):
+def test_a_mail_is_not_sent_before_it_is_due(path, start, inbox):
+    server = start()
+    queue(path, mail(), due=NOW + timedelta(hours=1))
+    assert flush(server, path) == Delivered()
+    assert flush(server, path, NOW + timedelta(hours=1)).sent == 1
+
+
+def test_server_down_then_up_delivers_once(path, start, inbox):
     port = free_port()
     down = MailServer(host="127.0.0.1", port=port)
-    queue(mail("a@example.com"), tmp_path)
-    queue(mail("b@example.com"), tmp_path)
-    result = flush(down, tmp_path)
-    assert (result.sent, len(result.kept)) == ((), 2)
+    queue(path, mail("a@example.com"))
+    queue(path, mail("b@example.com"))
+    result = flush(down, path)
+    assert (result.sent, result.kept) == (0, 2)
     assert f"the mail server 127.0.0.1:{port} does not work: ConnectionRefusedError" in result.problems[0]
+    assert len(result.problems) == 1, "a server that is down is not called for each mail"
 
     server = start(port)
-    assert len(flush(server, tmp_path).sent) == 2
-    assert flush(server, tmp_path).sent == ()
+    assert flush(server, path).sent == 2
+    assert flush(server, path).sent == 0
     assert [envelope.rcpt_tos for envelope in inbox.mails] == [["a@example.com"], ["b@example.com"]]
 
 
-def test_the_same_alert_is_queued_and_sent_once(tmp_path, start, inbox):
+def test_without_a_server_mails_wait(path):
+    queue(path, mail())
+    result = flush(None, path)
+    assert (result.kept, result.problems) == (1, ("a@example.com: there is no mail server; set TAGLOOM_SMTP_URL",))
+
+
+def test_the_same_alert_is_queued_and_sent_once(path, start, inbox):
     server = start()
-    assert queue(mail(), tmp_path) is not None
-    assert queue(mail(), tmp_path) is None
-    flush(server, tmp_path)
-    assert queue(mail(), tmp_path) is None
-    assert queue(mail(subject="Another thing"), tmp_path) is not None
-    flush(server, tmp_path)
+    assert queue(path, mail())
+    assert not queue(path, mail())
+    flush(server, path)
+    assert not queue(path, mail())
+    assert queue(path, mail(subject="Another thing"))
+    flush(server, path)
     assert len(inbox.mails) == 2
 
 
-def test_one_refused_recipient_does_not_hold_the_others(tmp_path, start, inbox):
+def test_one_refused_recipient_does_not_hold_the_others(path, start, inbox):
     inbox.refused = ("gone@example.com",)
     server = start()
     for name in ("a", "gone", "b"):
-        queue(mail(f"{name}@example.com"), tmp_path)
-    result = flush(server, tmp_path)
-    assert (len(result.sent), len(result.kept)) == (2, 1)
+        queue(path, mail(f"{name}@example.com"))
+    result = flush(server, path)
+    assert (result.sent, result.kept) == (2, 1)
     assert "refused gone@example.com" in result.problems[0]
     inbox.refused = ()
-    assert len(flush(server, tmp_path).sent) == 1
+    assert flush(server, path).sent == 1
 
 
-def test_what_the_server_cannot_take_waits(tmp_path, start, inbox):
+def test_what_the_server_cannot_take_waits(path, start, inbox):
     inbox.limit = 1
     server = start()
-    queue(mail("a@example.com"), tmp_path)
-    queue(mail("b@example.com"), tmp_path)
-    result = flush(server, tmp_path)
-    assert (len(result.sent), len(result.kept)) == (1, 1)
+    queue(path, mail("a@example.com"))
+    queue(path, mail("b@example.com"))
+    result = flush(server, path)
+    assert (result.sent, result.kept) == (1, 1)
     assert "452 disk full" in result.problems[0]
     inbox.limit = 1000
-    assert len(flush(server, tmp_path).sent) == 1
+    assert flush(server, path).sent == 1
     assert len(inbox.mails) == 2
 
 
-def test_a_password_is_given_where_the_server_asks_for_one(tmp_path, start, inbox):
+def test_a_password_is_given_where_the_server_asks_for_one(path, start, inbox):
     def authenticate(server, session, envelope, mechanism, data):
         right = isinstance(data, LoginPassword) and (data.login, data.password) == (b"tagloom", b"secret")
         return AuthResult(success=right, handled=False)
 
     server = start(authenticator=authenticate, auth_required=True, auth_require_tls=False)
-    queue(mail(), tmp_path)
-    assert flush(server, tmp_path).sent == ()
+    queue(path, mail())
+    assert flush(server, path).sent == 0
     wrong = MailServer(host=server.host, port=server.port, user="tagloom", password="guess")
-    assert "does not work: 535" in flush(wrong, tmp_path).problems[0]
+    assert "does not work: 535" in flush(wrong, path).problems[0]
     right = MailServer(host=server.host, port=server.port, user="tagloom", password="secret")
-    assert len(flush(right, tmp_path).sent) == 1
+    assert flush(right, path).sent == 1
     assert "secret" not in repr(right)
 
 
-def test_starttls_is_never_skipped(tmp_path, start, inbox):
+def test_starttls_is_never_skipped(path, start, inbox):
     server = start()
-    queue(mail(), tmp_path)
-    result = flush(MailServer(host=server.host, port=server.port, starttls=True), tmp_path)
-    assert result.sent == ()
+    queue(path, mail())
+    result = flush(MailServer(host=server.host, port=server.port, starttls=True), path)
+    assert result.sent == 0
     assert "STARTTLS" in result.problems[0]
     assert inbox.mails == []
 
 
-def test_flushes_at_the_same_time_send_each_mail_once(tmp_path, start, inbox):
+def test_several_senders_send_each_mail_once(path, start, inbox):
     server = start()
     for number in range(10):
-        queue(mail(f"{number}@example.com"), tmp_path)
-    threads = [threading.Thread(target=flush, args=(server, tmp_path)) for _ in range(4)]
+        queue(path, mail(f"{number}@example.com"))
+    threads = [threading.Thread(target=flush, args=(server, path)) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -168,27 +200,15 @@ def test_flushes_at_the_same_time_send_each_mail_once(tmp_path, start, inbox):
     assert sorted(envelope.rcpt_tos[0] for envelope in inbox.mails) == [f"{number}@example.com" for number in range(10)]
 
 
-def test_a_half_written_mail_is_never_sent(tmp_path, start, inbox, monkeypatch):
-    server = start()
-    monkeypatch.setattr(os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError, match="disk full"):
-        queue(mail(), tmp_path)
-    monkeypatch.undo()
-    assert flush(server, tmp_path).sent == ()
-    assert list((tmp_path / "outbox").iterdir()) == []
-    assert queue(mail(), tmp_path) is not None
-    assert len(flush(server, tmp_path).sent) == 1
+def test_a_webhook_that_is_declared_no_more_keeps_its_messages(path):
+    with open_book(path) as book:
+        alert = add_alert(book, "failure", "failed", "[Tagloom]", ("d", "t", "r"), [], NOW)
+        add_delivery(book, alert, "shop", "shop", "<1@tagloom>", b"{}", NOW)
+    assert flush(None, path).problems == ("shop: alerts/routing.yml has no such webhook any more",)
 
 
-def test_a_mail_without_an_identity_is_refused(tmp_path):
-    message = mail()
-    del message["Message-ID"]
-    with pytest.raises(ValueError, match="needs the header Message-ID"):
-        queue(message, tmp_path)
-
-
-def test_nothing_queued_needs_no_server(tmp_path):
-    assert flush(MailServer(host="127.0.0.1", port=free_port()), tmp_path).problems == ()
+def test_nothing_queued_needs_no_server(path):
+    assert flush(MailServer(host="127.0.0.1", port=free_port()), path).problems == ()
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,14 @@
 
 import re
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from email import message_from_bytes, policy
 from html.parser import HTMLParser
 
 import pytest
-from tagloom.alerts import SHOWN_NAMES, Alert, alert_messages
+from tagloom.alerting.book import Finding, Incident
+from tagloom.alerting.messages import SHOWN_NAMES, Alert, Mail, message, subject_of
 from tagloom.lineage import Dependents
-from tagloom.mail import queue
 from tagloom.quality import CheckResult
 
 SENDER = "tagloom@example.com"
@@ -91,25 +91,32 @@ class Text(HTMLParser):
         return re.sub(r"\s+", " ", "".join(self.words))
 
 
-def bodies(message) -> tuple[str, str]:
-    """Text and HTML, after a journey through bytes as a mail makes it."""
-    message = message_from_bytes(message.as_bytes(), policy=policy.default)
-    assert message.get_content_type() == "multipart/alternative"
-    text, html = message.iter_parts()
-    assert (text.get_content_type(), html.get_content_type()) == ("text/plain", "text/html")
-    return text.get_content(), html.get_content()
+NOW = datetime(2018, 1, 1, 6, 30, tzinfo=UTC)
 
 
-def mails(alert: Alert, *recipients: str) -> dict:
-    return {message["To"]: message for message in alert_messages(alert, recipients, SENDER)}
+def sent(alert: Alert, kind: str = "failure", **more):
+    """The mail, after a journey through bytes."""
+    made = message(Mail(kind, alert, "data@example.com", **more), SENDER, NOW)
+    return message_from_bytes(made.as_bytes(), policy=policy.default)
+
+
+def bodies(mail) -> tuple[str, str]:
+    """Text and HTML."""
+    assert mail.get_content_type() == "multipart/alternative"
+    return mail.get_body(("plain",)).get_content(), mail.get_body(("html",)).get_content()
+
+
+def incident(result: CheckResult = FAILED, runs: int = 1, **changes) -> Incident:
+    finding = Finding(subject_of(result), "check", "failed", result.name, result.owner, result.table)
+    return replace(Incident(1, finding, datetime(2017, 12, 30, 5, tzinfo=UTC), "run-0", runs), **changes)
 
 
 def test_text_and_html_hold_every_fact():
-    message = mails(ALERT, "data@example.com")["data@example.com"]
-    assert message["Subject"] == (
+    mail = sent(ALERT)
+    assert mail["Subject"] == (
         "[Tagloom] FAILED: staging of loyalty cards, 1 check of 3 - tags of 2017-12-31 not published"
     )
-    text, html = bodies(message)
+    text, html = bodies(mail)
     for fact in [
         "At most 1 % of the cards has no number",
         "37.42 %",
@@ -148,7 +155,7 @@ def test_html_is_escaped_and_loads_nothing():
         impact={"staging.cards": Dependents(tags=(evil,))},
         links={"bad": "javascript:alert(1)", "good": "https://example.com/?a=1&b=2"},
     )
-    _, html = bodies(mails(alert, "data@example.com")["data@example.com"])
+    _, html = bodies(sent(alert))
     page = Text(html)
     assert not {"script", "img", "link", "iframe", "b"} & set(page.tags)
     assert evil in page.text
@@ -158,43 +165,21 @@ def test_html_is_escaped_and_loads_nothing():
 
 
 def test_html_knows_phones_and_dark_mode():
-    _, html = bodies(mails(ALERT, "data@example.com")["data@example.com"])
+    _, html = bodies(sent(ALERT))
     assert 'name="viewport"' in html
     assert "prefers-color-scheme: dark" in html
     assert "max-width: 480px" in html
 
 
-def test_each_recipient_gets_one_mail_with_what_concerns_them():
-    found = mails(ALERT, "data@example.com", "DATA@example.com ")
-    assert set(found) == {"data@example.com", "loyalty@example.com", "stores@example.com"}
-    loyalty, _ = bodies(found["loyalty@example.com"])
-    assert "At most 1 % of the cards" in loyalty
-    assert "till lines" not in loyalty
-    stores, _ = bodies(found["stores@example.com"])
-    assert "till lines" in stores
-    assert "At most 1 % of the cards" not in stores
-    assert found["loyalty@example.com"]["Subject"].startswith(
-        "[Tagloom] FAILED: staging of loyalty cards, 1 check of 2"
-    )
-    assert found["stores@example.com"]["Subject"].startswith("[Tagloom] WARNING: ")
-
-
-def test_an_owner_who_is_a_default_recipient_gets_one_mail_with_everything():
-    found = mails(ALERT, "loyalty@example.com")
-    assert set(found) == {"loyalty@example.com", "stores@example.com"}
-    assert "till lines" in bodies(found["loyalty@example.com"])[0]
-
-
-def test_a_result_without_an_owner_goes_to_all():
+def test_a_contract_that_could_not_be_read():
     unreadable = replace(
         FAILED, owner="", table="", check_type="contract", outcome="not evaluated", problem="x.yml: line 3: is not YAML"
     )
-    found = mails(replace(ALERT, results=(FAILED, unreadable)), "data@example.com")
-    for message in found.values():
-        text, html = bodies(message)
-        assert "x.yml: line 3: is not YAML" in text
-        assert "x.yml: line 3: is not YAML" in Text(html).text
-        assert "2 checks of 2" in message["Subject"]
+    mail = sent(replace(ALERT, results=(FAILED, unreadable)))
+    text, html = bodies(mail)
+    assert "x.yml: line 3: is not YAML" in text
+    assert "x.yml: line 3: is not YAML" in Text(html).text
+    assert "2 checks of 2" in mail["Subject"]
 
 
 def test_a_task_that_failed_by_itself():
@@ -206,25 +191,18 @@ def test_a_task_that_failed_by_itself():
         owner="stores@example.com",
         what_to_do="Ask the stores for the delivery again.",
     )
-    found = mails(alert, "data@example.com")
-    assert set(found) == {"data@example.com", "stores@example.com"}
-    assert found["data@example.com"]["Subject"] == (
-        "[Tagloom] FAILED: delivery of tills - tags of 2017-12-31 not published"
-    )
-    text, html = bodies(found["stores@example.com"])
+    mail = sent(alert)
+    assert mail["Subject"] == "[Tagloom] FAILED: delivery of tills - tags of 2017-12-31 not published"
+    text, html = bodies(mail)
     for fact in ["pos: 5 % bad rows in", "basket_lines of 2017-12-31", "Ask the stores for the delivery again."]:
         assert fact in text
         assert fact in Text(html).text
 
 
-def test_nothing_wrong_is_no_mail():
-    assert alert_messages(replace(ALERT, results=(PASSED,)), ["data@example.com"], SENDER) == []
-
-
 def test_long_lists_are_counted():
     tags = tuple(f"tag_{number:02}" for number in range(SHOWN_NAMES + 8))
     alert = replace(ALERT, impact={"staging.cards": Dependents(tags=tags)})
-    text, html = bodies(mails(alert, "data@example.com")["data@example.com"])
+    text, html = bodies(sent(alert))
     for body in (text, Text(html).text):
         assert f"{SHOWN_NAMES + 8} tags" in body
         assert tags[SHOWN_NAMES - 1] in body
@@ -235,7 +213,7 @@ def test_long_lists_are_counted():
 def test_tags_through_identity_are_counted_only():
     dependents = Dependents(tags=("a_tag", "b_tag"), tags_by_identity=("b_tag",))
     alert = replace(ALERT, impact={"staging.cards": dependents})
-    text, html = bodies(mails(alert, "data@example.com")["data@example.com"])
+    text, html = bodies(sent(alert))
     for body in (text, Text(html).text):
         assert "1 tag through identity mapping" in body
         assert "a_tag" in body
@@ -244,29 +222,75 @@ def test_tags_through_identity_are_counted_only():
 
 def test_unknown_lineage_is_said():
     alert = replace(ALERT, impact={"staging.cards": Dependents(note="What depends on it is not known.")})
-    text, html = bodies(mails(alert, "data@example.com")["data@example.com"])
+    text, html = bodies(sent(alert))
     assert "What depends on it is not known." in text
     assert "What depends on it is not known." in Text(html).text
 
 
 def test_a_title_with_a_line_break_makes_no_header():
-    message = mails(replace(ALERT, title="cards\nBcc: all@example.com"), "data@example.com")["data@example.com"]
-    assert message["Bcc"] is None
-    assert "cards Bcc: all@example.com" in message["Subject"]
+    mail = sent(replace(ALERT, title="cards\nBcc: all@example.com"))
+    assert mail["Bcc"] is None
+    assert "cards Bcc: all@example.com" in mail["Subject"]
 
 
 @pytest.mark.parametrize(
-    ("change", "again"),
+    ("change", "same"),
     [
-        ({}, False),
-        ({"run_id": "run-2"}, True),
-        ({"results": (FAILED,)}, True),
-        ({"task_id": "check_serving"}, True),
-        ({"dag_id": "ingest_pos"}, True),
+        ({}, True),
+        ({"run_id": "run-2"}, False),
+        ({"results": (FAILED,)}, False),
+        ({"task_id": "check_serving"}, False),
+        ({"dag_id": "ingest_pos"}, False),
     ],
 )
-def test_the_same_alert_is_one_mail(tmp_path, change, again):
-    (first, *_) = alert_messages(ALERT, ["data@example.com"], SENDER)
-    (second, *_) = alert_messages(replace(ALERT, **change), ["data@example.com"], SENDER)
-    assert queue(first, tmp_path) is not None
-    assert (queue(second, tmp_path) is not None) == again
+def test_the_same_alert_is_the_same_mail(change, same):
+    assert (sent(ALERT)["Message-ID"] == sent(replace(ALERT, **change))["Message-ID"]) == same
+
+
+def test_the_picture_of_a_trend_travels_with_the_mail():
+    alert = replace(ALERT, trends={subject_of(FAILED): (0.4, 0.5, 37.42), subject_of(WARNED): (1.0, 0.31)})
+    mail = sent(alert)
+    text, html = bodies(mail)
+    (picture,) = (part for part in mail.walk() if part.get_content_type() == "image/png")
+    (source,) = re.findall(r'<img src="cid:([^"]+)"', html)
+    assert picture["Content-ID"] == f"<{source}>"
+    assert picture.get_content().startswith(b"\x89PNG")
+    assert "Before:     0.4, 0.5" in text
+
+
+def test_a_mail_says_since_when_and_why():
+    alert = replace(ALERT, probable={"staging.cards": ("The newest delivery of loyalty.cards was empty.",)})
+    text, html = bodies(sent(alert, incidents=(incident(runs=3), incident(WARNED))))
+    for body in (text, Text(html).text):
+        assert "2017-12-30 05:00 UTC, 3 runs" in body
+        assert body.count("UTC,") == 1, "what is new has no past"
+        assert "The newest delivery of loyalty.cards was empty." in body
+
+
+def test_a_reminder_says_that_it_is_one():
+    assert sent(ALERT, "reminder")["Subject"].startswith("[Tagloom] STILL FAILED: staging of loyalty cards, 1 check")
+
+
+def test_the_end_is_told():
+    mail = sent(
+        replace(ALERT, results=(PASSED,)), "recovery", resolved=(incident(runs=2, acknowledged_by="ann@example.com"),)
+    )
+    assert mail["Subject"] == "[Tagloom] WELL AGAIN: staging of loyalty cards, 1 check"
+    assert mail["Importance"] is None
+    text, html = bodies(mail)
+    for body in (text, Text(html).text):
+        assert FAILED.name in body
+        assert "It was not since 2017-12-30 05:00 UTC, 2 runs; ann@example.com worked on it" in body
+        assert "not published" not in body
+
+
+def test_a_digest_lists_warnings():
+    alert = Alert("2018-01-01", date(2018, 1, 1), "send_alerts", "digest", "warnings of the day")
+    mail = sent(alert, "digest", incidents=(incident(WARNED), incident(FAILED, runs=4)))
+    assert mail["Subject"] == "[Tagloom] WARNING: warnings of the day, 2 warnings"
+    text, html = bodies(mail)
+    for body in (text, Text(html).text):
+        assert WARNED.name in body
+        assert WARNED.table in body
+        assert "4 runs" in body
+        assert "1 run" in body

@@ -1,0 +1,244 @@
+"""What the DAGs tell people: checks and tasks that failed, what is well again, what a delivery brought unexpectedly."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from airflow.sdk import BaseHook, Context
+
+from tagloom.alerting.book import open_book, open_incidents
+from tagloom.alerting.causes import probable_causes
+from tagloom.alerting.deliver import Delivered, deliver
+from tagloom.alerting.mail_server import MailServer
+from tagloom.alerting.messages import Alert
+from tagloom.alerting.report import Desk, report, report_changes, write_digest
+from tagloom.alerting.routing import Routing, RoutingError, load_routing
+from tagloom.alerting.trends import trends
+from tagloom.landing.work import Landing
+from tagloom.lineage import dependents, load_manifest
+from tagloom.publish import current_version
+from tagloom.settings import Settings, load_settings
+from tagloom.sources import Source
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from tagloom.quality import CheckResult
+
+log = logging.getLogger("tagloom")
+
+
+class QualityError(RuntimeError):
+    """Checks failed or told nothing; people have been told when it is raised."""
+
+    def __init__(self, layer: str, results: list[CheckResult]) -> None:
+        self.results = results
+        stopping = [result for result in results if result.stops]
+        sentences = (f"{result.table}: not true: {result.name}. {result.problem}".strip() for result in stopping)
+        super().__init__(f"{len(stopping)} of {len(results)} checks of {layer} failed:\n" + "\n".join(sentences))
+
+
+def tell_results(
+    settings: Settings, connection: duckdb.DuckDBPyConnection, context: Context, layer: str, results: list[CheckResult]
+) -> int:
+    """Write down what checks of a layer have found and what is well again; returns how many mails and messages wait.
+
+    The results are in the warehouse already. Nothing is sent: a slow mail server must not keep the warehouse open.
+    """
+    instance = context["task_instance"]
+    manifest = load_manifest(settings.dbt_target / "manifest.json")
+    stopping = {result.table: result.as_of_date for result in results if result.stops and result.table}
+    alert = Alert(
+        run_id=context["run_id"],
+        as_of_date=results[0].as_of_date,
+        dag_id=instance.dag_id,
+        task_id=instance.task_id,
+        title=f"checks of {layer.replace('_', ' ')}",
+        results=tuple(results),
+        consequence=_consequence(instance.dag_id) if stopping or any(result.stops for result in results) else "",
+        impact={table: dependents(manifest, table) for table in stopping},
+        probable={table: probable_causes(connection, manifest, table, day) for table, day in stopping.items()},
+        trends=trends(connection, results),
+        in_use=_in_use(settings),
+        links={"Task log": instance.log_url},
+    )
+    return report(_desk(settings, _mail_server(settings)), f"checks of {layer}", alert, datetime.now(UTC))
+
+
+def tell_failure(context: Context) -> None:
+    """Task callback: tell that a task failed, unless it was checks that failed: these are told with what they found."""
+    exception = context.get("exception")
+    if isinstance(getattr(exception, "__cause__", None) or exception, QualityError):
+        return
+    settings = load_settings()
+    instance = context["task_instance"]
+    alert = Alert(
+        run_id=context["run_id"],
+        as_of_date=_day_of(context),
+        dag_id=instance.dag_id,
+        task_id=_task_name(instance.task_id, instance.map_index),
+        title=_title(instance.dag_id, instance.task_id),
+        consequence=_consequence(instance.dag_id),
+        exception=str(exception),
+        owner=context["task"].owner if "@" in context["task"].owner else "",
+        in_use=_in_use(settings),
+        links={"Task log": instance.log_url},
+    )
+    _report(settings, _task_scope(context), alert)
+
+
+def tell_success(context: Context) -> None:
+    """Task callback: tell those who heard that the task failed that it works again."""
+    settings = load_settings()
+    scope = _task_scope(context)
+    with open_book(settings.alert_book) as book:
+        if not open_incidents(book, scope):
+            return
+    instance = context["task_instance"]
+    alert = Alert(
+        run_id=context["run_id"],
+        as_of_date=_day_of(context),
+        dag_id=instance.dag_id,
+        task_id=_task_name(instance.task_id, instance.map_index),
+        title=_title(instance.dag_id, instance.task_id),
+        links={"Task log": instance.log_url},
+    )
+    _report(settings, scope, alert)
+
+
+def tell_changes(context: Context, source: Source, landings: list[Landing]) -> None:
+    """Tell the owner of a source what has changed in its deliveries since the last landing, if anything."""
+    changes: dict[str, tuple[str, ...]] = {}
+    for landing in landings:
+        table = f"{source.raw_schema}.{landing.table}"
+        changes[table] = tuple(dict.fromkeys([*changes.get(table, ()), *landing.drift]))
+    changes = {table: sentences for table, sentences in changes.items() if sentences}
+    if not changes:
+        return
+    settings = load_settings()
+    instance = context["task_instance"]
+    manifest = load_manifest(settings.dbt_target / "manifest.json")
+    models = sorted({model for table in changes for model in _staging_models(manifest, table)})
+    for table, sentences in changes.items():
+        for sentence in sentences:
+            log.warning("%s: %s", table, sentence)
+    alert = Alert(
+        run_id=context["run_id"],
+        as_of_date=_day_of(context),
+        dag_id=instance.dag_id,
+        task_id=instance.task_id,
+        title=f"deliveries of {source.name}",
+        warnings=changes,
+        consequence="they have landed all the same",
+        owner=source.owner,
+        what_to_do=(
+            "Ask the team of the system whether the change is meant to stay. If it is, say so in "
+            f"sources/{source.name}.yml, run make tags and adapt {' and '.join(models) or 'what reads it'}. "
+            "If it is not, let them deliver the days again and land them once more."
+        ),
+        impact={table: dependents(manifest, table) for table in changes},
+        links={"Task log": instance.log_url},
+    )
+    server = _mail_server(settings)
+    report_changes(_desk(settings, server), alert, datetime.now(UTC))
+    _send(settings, server)
+
+
+def send_alerts(settings: Settings) -> Delivered:
+    """Write the digest when its time has come, and hand over everything that waits and is due."""
+    server = _mail_server(settings)
+    write_digest(_desk(settings, server), datetime.now(UTC))
+    return _send(settings, server)
+
+
+def _report(settings: Settings, scope: str, alert: Alert) -> None:
+    server = _mail_server(settings)
+    if report(_desk(settings, server), scope, alert, datetime.now(UTC)):
+        _send(settings, server)
+
+
+def _send(settings: Settings, server: MailServer | None) -> Delivered:
+    outcome = deliver(settings.alert_book, server, _routing(), datetime.now(UTC))
+    for problem in outcome.problems:
+        log.warning("waits in the alert book: %s", problem)
+    return outcome
+
+
+def _desk(settings: Settings, server: MailServer | None) -> Desk:
+    return Desk(
+        book=settings.alert_book,
+        routing=_routing(),
+        default_recipients=settings.alert_recipients,
+        time_zone=ZoneInfo(settings.time_zone),
+        sender=server.sender if server else MailServer.sender,
+    )
+
+
+def _routing() -> Routing:
+    try:
+        return load_routing()
+    except RoutingError as error:
+        # A slip in the rules must not keep anybody from hearing of a failure: the default rules tell everybody.
+        log.error("the rules of alerts/routing.yml are not used:\n%s", error)
+        return Routing(warnings="at once")
+
+
+def _staging_models(manifest: dict, table: str) -> list[str]:
+    """Paths of the models that read a raw table at first hand."""
+    nodes = manifest.get("nodes", {})
+    for name, node in manifest.get("sources", {}).items():
+        if f"{node['schema']}.{node['identifier']}" == table:
+            readers = (nodes.get(child, {}) for child in manifest.get("child_map", {}).get(name, ()))
+            return [node["original_file_path"] for node in readers if node.get("resource_type") == "model"]
+    return []
+
+
+def _task_scope(context: Context) -> str:
+    instance = context["task_instance"]
+    return f"task {instance.dag_id}.{_task_name(instance.task_id, instance.map_index)}"
+
+
+def _task_name(task_id: str, map_index: int) -> str:
+    # Tables are fetched side by side by one task; each that fails gets a mail of its own.
+    return f"{task_id} {map_index}" if map_index >= 0 else task_id
+
+
+def _in_use(settings: Settings) -> str:
+    version = current_version(settings)
+    return f"Version {version.name} (tags of {version.as_of_date}) stays in use." if version else ""
+
+
+def _title(dag_id: str, task_id: str) -> str:
+    if dag_id.startswith("ingest_"):
+        steps = {"fetch": "fetching", "read_declaration": "declaration"}
+        return f"{steps.get(task_id, 'landing')} of {dag_id.removeprefix('ingest_')}"
+    return "update of tags" if dag_id == "update_tags" else f"building {task_id.replace('_', ' ')}"
+
+
+def _consequence(dag_id: str) -> str:
+    if dag_id == "update_tags":
+        return "tags do not know the newest events"
+    return "nothing new is published" if dag_id == "build_tags" else "its days have not landed"
+
+
+def _day_of(context: Context) -> date:
+    instance = context["task_instance"]
+    day = instance.xcom_pull(task_ids="landing") if instance.dag_id == "build_tags" else None
+    if day:
+        return date.fromisoformat(day)
+    params = context["params"]
+    given = params.get("as_of_date") or params.get("first_day")
+    return date.fromisoformat(given) if given else context["dag_run"].run_after.date()
+
+
+def _mail_server(settings: Settings) -> MailServer | None:
+    """The mail server of the Airflow connection, None when there is no such connection."""
+    try:
+        return MailServer.from_connection(BaseHook.get_connection(settings.smtp_connection))
+    except Exception as error:
+        # Whatever keeps the connection from being read, the alert itself must be kept and the failure reported.
+        log.warning("no mail server: connection %s cannot be read: %s", settings.smtp_connection, error)
+        return None
