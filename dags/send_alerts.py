@@ -1,8 +1,8 @@
 """
 #### Purpose
 
-Sends mails and chat messages that wait: because a server was down when they were written, because of quiet hours, and the
-daily digest of warnings. A failure does not wait for it: the task that finds it sends at once.
+Sends mails and chat messages that wait, because a server was down when they were written or because of quiet hours,
+and the daily digest of warnings. A failure does not wait for it: the task that finds it sends at once.
 
 #### By hand
 

@@ -62,7 +62,7 @@ print("RESULT" + json.dumps({"errors": bag.import_errors, "dags": dags}))
 SOURCES = load_sources(PROJECT / "sources")
 
 
-OF_THE_HOUSE = {"build_tags", "update_tags", "send_alerts"}
+OF_THE_HOUSE = {"build_tags", "update_tags", "send_alerts", "monitor_channels"}
 """DAGs that are there whatever is declared."""
 
 

@@ -21,6 +21,9 @@ import pytest
 from tagloom.alerting.book import open_book, waiting
 from tagloom.alerting.routing import RoutingError
 from tagloom.arrivals import Watch
+from tagloom.monitoring.declarations import load_monitors
+from tagloom.monitoring.rules import Verdict
+from tagloom.monitoring.watch import Watched
 from tagloom.operations import create_operations_tables
 from tagloom.quality import CheckResult
 from tagloom.settings import PROJECT, Settings, load_settings
@@ -415,6 +418,30 @@ def test_checks_that_failed_are_not_told_a_second_time(orchestration: ModuleType
     failure["exception"].__cause__ = orchestration.alerts.QualityError("landing", [a_result("failed")])
     orchestration.alerts.tell_failure(failure)
     assert waiting_mails(settings) == []
+
+
+def test_alarms_of_channels_are_told_to_their_owners_and_so_is_their_end(
+    orchestration: ModuleType, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orchestration.alerts, "_mail_server", lambda settings: None)
+    monitor = next(monitor for monitor in load_monitors() if monitor.name == "web_payment")
+    sentence = "{measured} on the last 3 days, below 80% of the mean of {expected}"
+    low, well = Verdict(True, 0.3, 0.8, 0.64, None, sentence), Verdict(False, 0.8, 0.8, 0.64)
+    day = date(2017, 5, 24)
+    for number, verdict in enumerate((low, low, well)):
+        watched = Watched(monitor, "web shop", verdict, ((day, 0.3),))
+        orchestration.alerts.tell_alarms(settings, a_failure("monitor_channels", f"run {number}"), day, [watched])
+    subjects = [(mail["Subject"], mail["To"]) for mail in waiting_mails(settings)]
+    thing = "Payments that go through, web shop"
+    assert subjects == [
+        (f"[Tagloom] ALARM: {thing}, 1 metric", "data-team@example.com"),
+        (f"[Tagloom] ALARM: {thing}, 1 metric", monitor.owner),
+        ("[Tagloom] WELL AGAIN: channels, 1 metric", "data-team@example.com"),
+        ("[Tagloom] WELL AGAIN: channels, 1 metric", monitor.owner),
+    ]
+    text = waiting_mails(settings)[1].get_body(("plain",)).get_content()
+    assert "30.0% on the last 3 days, below 80% of the mean of 80.0%" in text
+    assert monitor.what_to_do in " ".join(text.split())
 
 
 def test_wrong_rules_keep_nobody_from_hearing_of_a_failure(

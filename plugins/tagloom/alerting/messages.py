@@ -14,7 +14,7 @@ import jinja2
 
 from tagloom.alerting.book import Finding, Incident
 from tagloom.alerting.mail_server import POLICY, message_id
-from tagloom.alerting.sparkline import sparkline
+from tagloom.alerting.sparkline import chart, sparkline
 from tagloom.lineage import BY_IDENTITY, Dependents
 
 if TYPE_CHECKING:
@@ -36,6 +36,23 @@ Kind = Literal["failure", "reminder", "recovery", "digest", "change"]
 
 
 @dataclass(frozen=True)
+class Alarm:
+    """A channel's metric that has left what is usual."""
+
+    subject: str
+    """The same in every run, such as `web_payment: web shop`."""
+    title: str
+    sentence: str
+    """What is alarming, with its values."""
+    owner: str
+    what_to_do: str
+    values: tuple[float | None, ...] = ()
+    """The metric of the last days, oldest first; None where nothing was measured."""
+    limit: float | None = None
+    """Where it becomes alarming."""
+
+
+@dataclass(frozen=True)
 class Alert:
     """What one look at a part of the data has found: checks that do not pass, a failed task, changed deliveries."""
 
@@ -49,6 +66,8 @@ class Alert:
     """Every result of the checks, the passed ones too: they are counted."""
     consequence: str = ""
     """What does not happen because of it, for example `nothing new is published`."""
+    alarms: tuple[Alarm, ...] = ()
+    """Metrics of channels that are alarming."""
     exception: str = ""
     """What a task that failed says; empty when checks are the reason."""
     warnings: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -85,6 +104,8 @@ class Alert:
         """How much is wrong, for example `1 check of 14`; empty for a task that failed by itself."""
         if self.warnings:
             return counted(sum(len(sentences) for sentences in self.warnings.values()), "changes")
+        if self.alarms:
+            return counted(len(self.alarms), "metrics")
         number = len(self.stopping) or len(self.found)
         return f"{counted(number, 'checks')} of {len(self.results)}" if number else ""
 
@@ -100,6 +121,10 @@ class Alert:
                 table=result.table,
             )
             for result in self.found
+        ]
+        found += [
+            Finding(alarm.subject, "alarm", "failed", f"{alarm.title}: {alarm.sentence}", _address(alarm.owner))
+            for alarm in self.alarms
         ]
         if self.exception:
             found.append(Finding("task", "task", "failed", self.title, _address(self.owner)))
@@ -135,14 +160,16 @@ class Mail:
     @property
     def tone(self) -> str:
         """failed, warning or well."""
-        if self.alert.exception or self.alert.stopping:
+        if self.alert.exception or self.alert.stopping or self.alert.alarms:
             return "failed"
         return "warning" if self.alert.found or self.alert.warnings or self.incidents else "well"
 
     @property
     def severity(self) -> str:
         """How the mail says it."""
-        return "STILL FAILED" if self.kind == "reminder" and self.tone == "failed" else SEVERITY[self.tone]
+        if self.kind == "reminder" and self.tone == "failed":
+            return "STILL ALARMING" if self.alert.alarms else "STILL FAILED"
+        return "ALARM" if self.alert.alarms else SEVERITY[self.tone]
 
     @property
     def size(self) -> str:
@@ -151,8 +178,10 @@ class Mail:
             return counted(len(self.incidents), "warnings")
         if self.kind != "recovery":
             return self.alert.size
-        checks = [incident for incident in self.resolved if incident.finding.kind == "check"]
-        return counted(len(checks), "checks") if checks else ""
+        kinds = [incident.finding.kind for incident in self.resolved]
+        if "alarm" in kinds:
+            return counted(kinds.count("alarm"), "metrics")
+        return counted(kinds.count("check"), "checks") if "check" in kinds else ""
 
     @property
     def subject(self) -> str:
@@ -161,9 +190,10 @@ class Mail:
         end = f" - {self.alert.consequence}" if self.alert.consequence and self.kind != "recovery" else ""
         return " ".join(f"[Tagloom] {self.severity}: {thing}{end}".split())
 
-    def since(self, result: CheckResult) -> Incident | None:
-        """The incident behind a check's result when an earlier run saw it already."""
-        known = (incident for incident in self.incidents if incident.finding.subject == subject_of(result))
+    def since(self, found: CheckResult | Alarm) -> Incident | None:
+        """The incident behind a check's result or an alarm when an earlier run saw it already."""
+        subject = found.subject if isinstance(found, Alarm) else subject_of(found)
+        known = (incident for incident in self.incidents if incident.finding.subject == subject)
         return next((incident for incident in known if incident.runs_seen > 1), None)
 
 
@@ -179,6 +209,7 @@ def render(mail: Mail) -> tuple[str, str, dict[str, bytes]]:
         for number, result in enumerate(mail.alert.found)
         if len(trend := mail.alert.trends.get(subject_of(result), ())) >= SHORTEST_TREND
     }
+    pictures |= {f"alarm-{number}": chart(alarm.values, alarm.limit) for number, alarm in enumerate(mail.alert.alarms)}
     numbers = {subject_of(result): f"trend-{number}" for number, result in enumerate(mail.alert.found)}
     content = {
         "mail": mail,

@@ -130,7 +130,10 @@ def _bad_news(
         results = tuple(
             result for result in alert.results if result.outcome == "passed" or subject_of(result) in subjects
         )
-        mails[target] = Mail(kind, replace(alert, results=results), target[1], own, resolved_for.get(target, ()))
+        alarms = tuple(alarm for alarm in alert.alarms if alarm.subject in subjects)
+        mails[target] = Mail(
+            kind, replace(alert, results=results, alarms=alarms), target[1], own, resolved_for.get(target, ())
+        )
     return mails
 
 
@@ -162,7 +165,7 @@ def _is_told_at_once(incident: Incident, routing: Routing) -> bool:
 
 def _well(alert: Alert) -> Alert:
     """The alert without what did not pass: who hears that something ended is not told of warnings meanwhile."""
-    return replace(alert, results=tuple(result for result in alert.results if result.outcome == "passed"))
+    return replace(alert, results=tuple(result for result in alert.results if result.outcome == "passed"), alarms=())
 
 
 def _of(incidents: Iterable[Incident], numbers: list[int]) -> tuple[Incident, ...]:

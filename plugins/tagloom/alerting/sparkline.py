@@ -1,4 +1,4 @@
-"""A small line drawing of what a check has measured over the days, as a picture that stands in a mail."""
+"""Line drawings of what was measured over the days, as pictures that stand in a mail."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ import io
 from collections.abc import Sequence
 
 WIDTH, HEIGHT = 240, 48
-"""Pixels of the picture; mails show it at half the size, so that it is sharp on a phone."""
+"""Pixels of the small drawing; mails show pictures at half their size, so that they are sharp on a phone."""
+
+CHART_WIDTH, CHART_HEIGHT = 640, 200
+"""Pixels of the drawing of an alarm."""
+
+SCALE = 4
+"""Drawn so many times larger and made smaller, which smooths the lines."""
 
 MARGIN = 8
 LINE = (128, 138, 157, 255)
@@ -21,24 +27,53 @@ def sparkline(values: Sequence[float]) -> bytes:
     """
     if len(values) < 2:
         raise ValueError(f"a line needs two values, not {len(values)}")
+    return _drawn(values, None, (WIDTH, HEIGHT))
+
+
+def chart(values: Sequence[float | None], limit: float | None = None) -> bytes:
+    """Draw a metric over the days and its limit as a dashed line; where nothing was measured the line is broken."""
+    return _drawn(values, limit, (CHART_WIDTH, CHART_HEIGHT))
+
+
+def _drawn(values: Sequence[float | None], limit: float | None, size: tuple[int, int]) -> bytes:
     # Only mails draw: a task that fails nowhere never loads it.
     from PIL import Image, ImageDraw
 
-    scale = 4
-    picture = Image.new("RGBA", (WIDTH * scale, HEIGHT * scale), (0, 0, 0, 0))
+    width, height = size
+    picture = Image.new("RGBA", (width * SCALE, height * SCALE), (0, 0, 0, 0))
     pen = ImageDraw.Draw(picture)
-    lowest, highest = min(values), max(values)
-    span = highest - lowest
-    points = [
-        (
-            (MARGIN + (WIDTH - 2 * MARGIN) * position / (len(values) - 1)) * scale,
-            (HEIGHT - MARGIN - (HEIGHT - 2 * MARGIN) * ((value - lowest) / span if span else 0.5)) * scale,
+    known = [value for value in (*values, limit) if value is not None]
+    lowest, span = min(known, default=0.0), max(known, default=0.0) - min(known, default=0.0)
+
+    def place(position: int, value: float) -> tuple[float, float]:
+        share = (value - lowest) / span if span else 0.5
+        return (
+            (MARGIN + (width - 2 * MARGIN) * position / max(len(values) - 1, 1)) * SCALE,
+            (height - MARGIN - (height - 2 * MARGIN) * share) * SCALE,
         )
-        for position, value in enumerate(values)
-    ]
-    pen.line(points, fill=LINE, width=3 * scale, joint="curve")
-    (x, y), radius = points[-1], 5 * scale
-    pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=LAST)
+
+    if limit is not None:
+        (left, y), (right, _) = place(0, limit), place(len(values) - 1, limit)
+        dash = 6 * SCALE
+        for x in range(int(left), int(right), 2 * dash):
+            pen.line([(x, y), (min(x + dash, right), y)], fill=LAST, width=2 * SCALE)
+    points = [place(position, value) if value is not None else None for position, value in enumerate(values)]
+    for stretch in _stretches(points):
+        pen.line(stretch, fill=LINE, width=3 * SCALE, joint="curve")
+    if points and points[-1]:
+        (x, y), radius = points[-1], 5 * SCALE
+        pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=LAST)
     file = io.BytesIO()
-    picture.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS).save(file, "PNG", optimize=True)
+    picture.resize(size, Image.Resampling.LANCZOS).save(file, "PNG", optimize=True)
     return file.getvalue()
+
+
+def _stretches(points: list[tuple[float, float] | None]) -> list[list[tuple[float, float]]]:
+    """Points that follow each other without a gap; one alone is no line."""
+    stretches: list[list[tuple[float, float]]] = [[]]
+    for point in points:
+        if point is None:
+            stretches.append([])
+        else:
+            stretches[-1].append(point)
+    return [stretch for stretch in stretches if len(stretch) > 1]

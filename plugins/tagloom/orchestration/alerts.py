@@ -13,7 +13,7 @@ from tagloom.alerting.book import open_book, open_incidents
 from tagloom.alerting.causes import probable_causes
 from tagloom.alerting.deliver import Delivered, deliver
 from tagloom.alerting.mail_server import MailServer
-from tagloom.alerting.messages import Alert
+from tagloom.alerting.messages import Alarm, Alert
 from tagloom.alerting.report import Desk, report, report_changes, write_digest
 from tagloom.alerting.routing import Routing, RoutingError, load_routing
 from tagloom.alerting.trends import trends
@@ -26,6 +26,7 @@ from tagloom.sources import Source
 if TYPE_CHECKING:
     import duckdb
 
+    from tagloom.monitoring.watch import Watched
     from tagloom.quality import CheckResult
 
 log = logging.getLogger("tagloom")
@@ -145,6 +146,34 @@ def tell_changes(context: Context, source: Source, landings: list[Landing]) -> N
     server = _mail_server(settings)
     report_changes(_desk(settings, server), alert, datetime.now(UTC))
     _send(settings, server)
+
+
+def tell_alarms(settings: Settings, context: Context, as_of_date: date, watched: list[Watched]) -> None:
+    """Tell which metrics of channels are alarming, and which are well again."""
+    instance = context["task_instance"]
+    alarms = tuple(
+        Alarm(
+            subject=f"{found.monitor.name}: {found.part}",
+            title=f"{found.monitor.title}, {found.part}",
+            sentence=found.sentence,
+            owner=found.monitor.owner,
+            what_to_do=found.monitor.what_to_do,
+            values=tuple(value for _, value in found.days),
+            limit=found.verdict.lowest if found.verdict.lowest is not None else found.verdict.highest,
+        )
+        for found in watched
+        if found.verdict.is_alarming
+    )
+    alert = Alert(
+        run_id=context["run_id"],
+        as_of_date=as_of_date,
+        dag_id=instance.dag_id,
+        task_id=instance.task_id,
+        title=alarms[0].title if len(alarms) == 1 else "channels",
+        alarms=alarms,
+        links={"Task log": instance.log_url},
+    )
+    _report(settings, "channels", alert)
 
 
 def send_alerts(settings: Settings) -> Delivered:

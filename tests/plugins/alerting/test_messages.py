@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 from tagloom.alerting.book import Finding, Incident
-from tagloom.alerting.messages import SHOWN_NAMES, Alert, Mail, message, subject_of
+from tagloom.alerting.messages import SHOWN_NAMES, Alarm, Alert, Mail, message, subject_of
 from tagloom.lineage import Dependents
 from tagloom.quality import CheckResult
 
@@ -294,3 +294,20 @@ def test_a_digest_lists_warnings():
         assert WARNED.table in body
         assert "4 runs" in body
         assert "1 run" in body
+
+
+def test_an_alarm_comes_with_a_drawing():
+    alarm = Alarm(
+        "pay: web", "Payments, web", "40.0% on the last 3 days", "online@example.com", "Ask.", (0.8, None, 0.4)
+    )
+    alert = Alert("run-1", date(2017, 12, 31), "monitor_channels", "watch", alarm.title, alarms=(alarm,))
+    mail = sent(alert)
+    assert mail["Subject"] == "[Tagloom] ALARM: Payments, web, 1 metric"
+    assert mail["Importance"] == "high"
+    text, html = bodies(mail)
+    for body in (text, Text(html).text):
+        for fact in ("Payments, web", "40.0% on the last 3 days", "Ask.", "online@example.com"):
+            assert fact in body
+    (picture,) = (part for part in mail.walk() if part.get_content_type() == "image/png")
+    assert f'src="cid:{picture["Content-ID"].strip("<>")}"' in html
+    assert sent(alert, "reminder")["Subject"].startswith("[Tagloom] STILL ALARMING: ")

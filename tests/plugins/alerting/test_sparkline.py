@@ -4,7 +4,7 @@ import io
 
 import pytest
 from PIL import Image
-from tagloom.alerting.sparkline import HEIGHT, LAST, WIDTH, sparkline
+from tagloom.alerting.sparkline import CHART_HEIGHT, CHART_WIDTH, HEIGHT, LAST, WIDTH, chart, sparkline
 
 
 def drawn(*values: float) -> Image.Image:
@@ -38,3 +38,16 @@ def test_the_dot_is_where_the_last_value_is(values, highest, lowest):
 def test_one_value_is_no_line():
     with pytest.raises(ValueError, match="needs two values"):
         sparkline([1.0])
+
+
+def test_a_chart_shows_its_limit_and_leaves_gaps():
+    picture = Image.open(io.BytesIO(chart((8, None, 8, 8), limit=4))).convert("RGBA")
+    assert picture.size == (CHART_WIDTH, CHART_HEIGHT)
+    red = [x for x in range(CHART_WIDTH) if picture.getpixel((x, CHART_HEIGHT - 8))[3] > 100]
+    assert len(red) > CHART_WIDTH / 3, "a dashed line at the bottom"
+    drawn_above = [x for x in range(CHART_WIDTH) if picture.getpixel((x, 8))[3] > 100]
+    assert min(drawn_above) > CHART_WIDTH / 2, "one day alone, and the gap after it, are no line"
+
+
+def test_a_chart_of_nothing_is_empty():
+    assert chart((None, None)).startswith(b"\x89PNG")

@@ -1,0 +1,1 @@
+"""Watches what channels achieve: conversion, traffic, average order, redemption."""
