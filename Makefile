@@ -11,7 +11,7 @@ RUN := PYTHONPATH=plugins $(BIN)/python -m tagloom
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 	--no-emit-index-url --custom-compile-command "make lock"
 
-.PHONY: help setup setup-dev demo demo-alert bench-schedule bench-ingest bench-latency bench-collector bench-identity test test-fast lint format tags up down status docs lock clean
+.PHONY: help setup setup-dev demo demo-alert bench-schedule bench-ingest bench-latency bench-collector bench-identity bench-tags test test-fast lint format tags new-tag tag-preview tag-diff explain up down status docs lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -66,6 +66,9 @@ bench-identity: setup ## Measure identity mapping against Splink's clustering, i
 	@PYTHONPATH=plugins:. $(BIN)/python tests/benchmarks/identity_quality.py
 	@PYTHONPATH=plugins:. $(BIN)/python tests/benchmarks/identity_matching.py .tagloom/packages
 
+bench-tags: setup ## Measure all tags of a million persons against minimal scans, pandas, growth and a single day (PERSONS="62500 250000" for less)
+	@PYTHONPATH=plugins:. $(BIN)/python tests/benchmarks/tags.py $(PERSONS)
+
 test: setup-dev ## Run every test
 	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
@@ -85,6 +88,18 @@ format: setup-dev ## Put Python and SQL into the house style
 
 tags: setup ## Write what follows from tag twins and source declarations
 	@$(RUN) tags
+
+new-tag: setup ## Write a new tag's pair: NAME=is_regular CATEGORY=habit/trip KIND=rule [OBJECT=person] [TOPIC=trip_size]
+	@$(RUN) tag new "$(NAME)" --category "$(CATEGORY)" --kind "$(KIND)" $(if $(OBJECT),--object "$(OBJECT)") $(if $(TOPIC),--topic "$(TOPIC)") $(if $(OWNER),--owner "$(OWNER)")
+
+tag-preview: setup ## Show what a tag's SQL gives, without building it: TAG=rfm_segment [AS_OF=2017-06-30]
+	@$(RUN) tag preview "$(TAG)" $(if $(AS_OF),--as-of "$(AS_OF)")
+
+tag-diff: setup ## Show what changed tags change: [BASE=main] [FAIL_ABOVE=5] [MARKDOWN=diff.md]
+	@$(RUN) tag diff $(if $(BASE),--base "$(BASE)") $(if $(FAIL_ABOVE),--fail-above "$(FAIL_ABOVE)") $(if $(MARKDOWN),--markdown "$(MARKDOWN)")
+
+explain: setup ## Show how a person's value came about: PERSON=42 TAG=rfm_segment
+	@$(RUN) tag explain "$(PERSON)" "$(TAG)" $(if $(LIMIT),--limit "$(LIMIT)")
 
 up: setup ## Start the scheduled service on this machine and print address and password
 	@$(RUN) up

@@ -19,7 +19,21 @@ from sample_data.world import make_world
 STAMP = "sample_data.json"
 """Beside the landing zone: what the files were made from, and their sizes."""
 
-SOURCES = ("accounts", "app", "campaigns", "catalogue", "crm", "loyalty", "pos", "support", "survey", "web", "wifi")
+SOURCES = (
+    "accounts",
+    "app",
+    "campaigns",
+    "catalogue",
+    "crm",
+    "lists",
+    "loyalty",
+    "pos",
+    "scores",
+    "support",
+    "survey",
+    "web",
+    "wifi",
+)
 """The systems of the demo; other declarations are none of our business."""
 
 SHOWING = ("accuracy.py", "alert.py", "run.py", "summary.py")

@@ -7,6 +7,8 @@ import pandas as pd
 
 from sample_data.contacts import Rates
 from sample_data.inputs import RECORD_COLUMNS, Inputs
+from sample_data.lists import ListScale
+from sample_data.scores import ScoreRuns
 from sample_data.tickets import TIME_ZONE
 from sample_data.visits import VisitScale
 from sample_data.world import BadRows, Shares, World, make_world
@@ -27,6 +29,9 @@ VISITS = VisitScale(persons=0.3, passers_by=30, busy_days=1, busy_day_visits=90,
 """The one broken line, among the sightings of the busiest day, is less than one in a hundred there."""
 
 SHARES = Shares(accounts_without_events=0.1, support=0.15, app=0.15)
+
+RUNS = ScoreRuns(every_days=2, known_days=4, before_end=1)
+LISTS = ListScale(vips=6, staff=4, objections=8)
 
 _GIVEN_NAMES = ("emma", "liam", "olivia", "noah", "ava", "lucas", "mia", "ethan", "zoe", "oscar", "ruby", "felix")
 _SURNAMES = ("green", "mccarthy", "webb", "novak", "lowe", "hathaway", "chandler", "pulford", "blackwell", "mason")
@@ -51,7 +56,9 @@ def small_world(persons: int = 60, days: int = 10, seed: int = 7) -> World:
     if persons < 20 or days < 3:
         raise ValueError(f"small_world needs at least 20 persons and 3 days, not {persons} and {days}")
     inputs = small_inputs(persons, days, seed)
-    return make_world(inputs, seed=seed, rates=Rates(), shares=SHARES, visits=VISITS, bad_rows=BAD_ROWS)
+    return make_world(
+        inputs, seed=seed, rates=Rates(), shares=SHARES, visits=VISITS, bad_rows=BAD_ROWS, runs=RUNS, lists=LISTS
+    )
 
 
 def small_inputs(persons: int, days: int, seed: int) -> Inputs:

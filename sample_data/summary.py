@@ -85,6 +85,7 @@ def _print_tags(connection: duckdb.DuckDBPyConnection) -> None:
             first(catalogue.title || ' ' || catalogue.title_zh order by tag)
         from tag_integration.tag_catalog as catalogue
         inner join tag_integration.tag_statistics using (object, tag)
+        where as_of_date = (select max(as_of_date) from tag_integration.tag_statistics)
         group by all order by all
         """
     ).fetchall()

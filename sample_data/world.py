@@ -1,4 +1,4 @@
-"""The world: real purchases, clicks and person records woven into the records of one retailer's eleven systems.
+"""The world: real purchases, clicks and person records woven into the records of one retailer's thirteen systems.
 
 Everything here is a function of its inputs and one seed. Every table has its own random numbers, so that a change in
 one table leaves the others as they are.
@@ -14,6 +14,8 @@ import pandas as pd
 
 from sample_data.contacts import Person, Rates, format_device, make_persons, show_email, show_phone
 from sample_data.inputs import Inputs
+from sample_data.lists import ListScale, make_lists
+from sample_data.scores import ScoreRuns, make_scores
 from sample_data.tickets import TIME_ZONE, make_tickets
 from sample_data.visits import VisitScale, make_sightings
 
@@ -51,6 +53,8 @@ def make_world(
     shares: Shares | None = None,
     visits: VisitScale | None = None,
     bad_rows: BadRows | None = None,
+    runs: ScoreRuns | None = None,
+    lists: ListScale | None = None,
 ) -> World:
     """Make all tables of all systems, and the truth about who is who.
 
@@ -58,6 +62,7 @@ def make_world(
     """
     rates, shares = rates or Rates(), shares or Shares()
     visits, bad_rows = visits or VisitScale(), bad_rows or BadRows()
+    runs, lists = runs or ScoreRuns(), lists or ListScale()
 
     def random(purpose: str) -> np.random.Generator:
         return np.random.default_rng([seed, zlib.crc32(purpose.encode())])
@@ -102,6 +107,8 @@ def make_world(
         "survey.respondents": _with_cards(inputs.demographics, cards_of_households).rename(
             columns={"age": "age_band", "income": "income_band", "household_comp": "household_composition"}
         ),
+        "scores.scores": make_scores(lines, runs, random("scores")),
+        "lists.entries": make_lists(lines, customers, accounts, days[-1], lists, random("lists")),
         "truth.records": _true_persons(
             {
                 "loyalty": cards.dropna(subset="person").rename(columns={"card_number": "record_key"}),

@@ -14,6 +14,7 @@ from tagloom.identity import identity_commands
 from tagloom.settings import PROJECT, Settings, SettingsError, load_settings
 from tagloom.source_tools import commands as source_commands
 from tagloom.sources import SourceError
+from tagloom.tags import tag_commands
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,15 +41,17 @@ def _known_errors() -> tuple[type[Exception], ...]:
     from tagloom.identity.simulate import SimulationError
     from tagloom.quarantine import QuarantineError
     from tagloom.reading.deliveries import DeliveryError
+    from tagloom.scratch import ScratchError
     from tagloom.service import ServiceError
     from tagloom.tags.definitions import TagError
+    from tagloom.tags.project import TagRequestError
     from tagloom.transform import TransformError
     from tagloom.warehouse import WarehouseBusyError
 
     return (
         *(SettingsError, SourceError, TagError, ServiceError, DeliveryError, QuarantineError, WarehouseBusyError),
         *(DecisionError, IdentifierError, MatchingError, PolicyError, ReviewError, SimulationError, TransformError),
-        *(AlertError, RoutingError),
+        *(AlertError, RoutingError, ScratchError, TagRequestError),
         FileNotFoundError,
     )
 
@@ -60,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     source_commands.add(commands)
     quarantine_commands.add(commands)
     identity_commands.add(commands)
+    tag_commands.add(commands)
     alert_commands.add(commands)
 
     tags = commands.add_parser("tags", help="write what follows from tag twins and source declarations")

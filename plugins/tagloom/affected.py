@@ -37,7 +37,7 @@ class Covered:
 
 def newest_landing(connection: duckdb.DuckDBPyConnection, source: Source, table: Table) -> datetime | None:
     """When the newest row of a raw table landed (UTC), None when there is none."""
-    if not _exists(connection, source.raw_schema, table.name):
+    if not exists(connection, source.raw_schema, table.name):
         return None
     return connection.execute(f'select max(_landed_at) from {source.raw_schema}."{table.name}"').fetchall()[0][0]
 
@@ -46,9 +46,9 @@ def newest_event_day(
     connection: duckdb.DuckDBPyConnection, source: Source, table: Table, covered: Covered, time_zone: str
 ) -> date | None:
     """Local day of the newest event among the new rows, but of none that is dated after the day of its delivery."""
-    if table.event_time is None or not _exists(connection, source.raw_schema, table.name):
+    if table.event_time is None or not exists(connection, source.raw_schema, table.name):
         return None
-    condition, parameters = _is_new(table, covered, time_zone)
+    condition, parameters = is_new(table, covered, time_zone)
     day, zone = _local_day(table, time_zone)
     query = (
         f'select max({day}) from {source.raw_schema}."{table.name}" '
@@ -72,9 +72,9 @@ def collect_new_records(
 
     Raises StagingViewError when the view does not read the raw table.
     """
-    if not _exists(connection, source.raw_schema, table.name):
+    if not exists(connection, source.raw_schema, table.name):
         return 0
-    condition, parameters = _is_new(table, covered, time_zone)
+    condition, parameters = is_new(table, covered, time_zone)
     columns = list(table.identifiers)
     known, first_seen = "true", "null"
     if table.event_time:
@@ -84,7 +84,7 @@ def collect_new_records(
     query = f"""
         insert into operations.new_records
         select $source, $table, {_record_hash(f"{source.name}.{table.name}", columns)}, cast({first_seen} as timestamp)
-        from ({_view_over(connection, source, table, condition)}) as new_rows
+        from ({view_over(connection, source, table, condition)}) as new_rows
         where ({" or ".join(f"{column} is not null" for column in columns)}) and {known}
         group by {", ".join(columns)}
     """
@@ -145,7 +145,8 @@ def find_affected_persons(connection: duckdb.DuckDBPyConnection, *, compare_with
     return connection.execute("select count(*) from operations.affected_persons").fetchall()[0][0]
 
 
-def _exists(connection: duckdb.DuckDBPyConnection, schema: str, name: str) -> bool:
+def exists(connection: duckdb.DuckDBPyConnection, schema: str, name: str) -> bool:
+    """Whether there is such a table or view."""
     return bool(
         connection.execute(
             "select 1 from information_schema.tables where table_schema = ? and table_name = ?", [schema, name]
@@ -153,8 +154,8 @@ def _exists(connection: duckdb.DuckDBPyConnection, schema: str, name: str) -> bo
     )
 
 
-def _is_new(table: Table, covered: Covered, time_zone: str) -> tuple[str, dict]:
-    """Condition over the raw table, and its parameters."""
+def is_new(table: Table, covered: Covered, time_zone: str) -> tuple[str, dict]:
+    """Condition over the raw table for rows that are not covered, and its parameters."""
     if covered.until is None:
         return "true", {}
     condition, parameters = "_landed_at > $covered_until", {"covered_until": covered.until}
@@ -175,8 +176,11 @@ def _local_day(table: Table, time_zone: str) -> tuple[str, dict]:
     return f"cast(timezone($zone, timezone('UTC', \"{table.event_time}\")) as date)", {"zone": time_zone}
 
 
-def _view_over(connection: duckdb.DuckDBPyConnection, source: Source, table: Table, condition: str) -> str:
-    """The select of the staging view, over those rows of the raw table that meet the condition."""
+def view_over(connection: duckdb.DuckDBPyConnection, source: Source, table: Table, condition: str) -> str:
+    """The select of the staging view, over those rows of the raw table that meet the condition.
+
+    Raises StagingViewError when there is no such view or it does not read the raw table.
+    """
     view = f"stg_{source.name}__{table.name}"
     found = connection.execute(
         "select sql from duckdb_views() where schema_name = 'staging' and view_name = ?", [view]
@@ -198,6 +202,11 @@ def _view_over(connection: duckdb.DuckDBPyConnection, source: Source, table: Tab
 def _record_hash(table: str, columns: list[str]) -> str:
     """The same SQL that macros/identity/record_hash.sql makes: an HMAC with the keys of `prepare_connection`."""
     values = " || '|' || ".join(f"coalesce({column}, '')" for column in columns)
-    message = f"encode('record:' || '{table}|' || {values})"
+    return identifier_hash("record", f"'{table}|' || {values}")
+
+
+def identifier_hash(identifier_type: str, column: str) -> str:
+    """The same SQL that macros/identity/identifier_hash.sql makes."""
+    message = f"encode('{identifier_type}:' || {column})"
     inner = f"unhex(sha256(getvariable('identity_key_inner') || {message}))"
     return f"sha256(getvariable('identity_key_outer') || {inner})"

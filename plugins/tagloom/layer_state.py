@@ -86,7 +86,7 @@ def begin(connection: duckdb.DuckDBPyConnection, step: str) -> None:
         {"steps": list(STEPS[STEPS.index(step) :])},
     )
     if step == LAYERS[1]:
-        _cover_what_landed(connection)
+        cover_what_landed(connection)
 
 
 def finish(connection: duckdb.DuckDBPyConnection, step: str, fingerprint: str, as_of_date: date) -> None:
@@ -117,7 +117,9 @@ def note_update(
     )
 
 
-def _cover_what_landed(connection: duckdb.DuckDBPyConnection) -> None:
+def cover_what_landed(connection: duckdb.DuckDBPyConnection) -> None:
+    """Note up to which row of each raw table the build that begins now reaches."""
+    connection.execute(_TABLE)
     raw_tables = connection.execute(
         "select table_schema, table_name from information_schema.columns "
         "where column_name = '_landed_at' and starts_with(table_schema, 'raw_')"
@@ -129,6 +131,8 @@ def _cover_what_landed(connection: duckdb.DuckDBPyConnection) -> None:
             f'insert into operations.update_state select $source, $name, max(_landed_at), null from {schema}."{name}"',
             {"source": schema.removeprefix("raw_"), "name": name},
         )
+    # Updates move the table above; the next build goes on from where this one reaches.
+    connection.execute("create or replace table operations.coming_coverage as from operations.update_state")
 
 
 def _add_files(digest: hashlib._Hash, patterns: tuple) -> None:

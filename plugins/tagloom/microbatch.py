@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-from tagloom import affected, layer_state
+from tagloom import affected, day_build, layer_state
 from tagloom.affected import Covered
 from tagloom.lineage import load_manifest
 from tagloom.promises import broken_promises
 from tagloom.publish import publish
+from tagloom.replacing import NEW, OLD, Replacement, rows_of_persons, write_replacements
 from tagloom.settings import Settings
 from tagloom.sources import Source, Table, load_source
 from tagloom.transform import LAYERS, run_dbt
@@ -154,11 +155,14 @@ def update(settings: Settings, sources: list[str], as_of_date: date | None = Non
     version = None
     if persons:
         models = models_to_update(manifest, None if builds_identity or day != built_day else changed)
+        with open_warehouse(settings) as connection:
+            day_build.note_update(connection, day)
+            write_replacements(connection, replacements(manifest, models))
         tests = [name for name in _tests(manifest) if name.startswith(WHOLE_TABLE_TESTS)]
         run_dbt(settings, ["build", "--select", *models, *tests, *_QUIET], day, affected_only=True)
         watch.lap("build")
         with open_warehouse(settings) as connection:
-            problems = broken_promises(connection, manifest, models)
+            problems = broken_promises(connection, manifest, dict.fromkeys(models, f"person_id in ({_AFFECTED})"))
             if problems:
                 raise UpdateError("\n".join(problems))
             if builds_identity:
@@ -183,6 +187,8 @@ def update(settings: Settings, sources: list[str], as_of_date: date | None = Non
     log.info("update %s of %s: %s", run_id, ", ".join(names), done)
     return done
 
+
+_AFFECTED = "select person_id from operations.affected_persons"
 
 _QUIET = ("--indirect-selection", "empty", "--exclude-resource-type", "unit_test", "--no-write-json")
 
@@ -209,6 +215,32 @@ def models_to_update(manifest: dict, changed: set[tuple[str, str]] | None) -> li
             reached |= new
             waiting.extend(new)
     return sorted(nodes[name]["name"] for name in reached if _is_person_table(nodes[name]))
+
+
+def replacements(manifest: dict, models: list[str]) -> list[Replacement]:
+    """What an update does to the rows of each of these models: those of affected persons, over their facts alone."""
+    nodes = {node["name"]: node for node in manifest["nodes"].values() if node["resource_type"] == "model"}
+    return [_replacement(manifest, nodes[name]) for name in models]
+
+
+def _replacement(manifest: dict, node: dict) -> Replacement:
+    parents = [manifest["nodes"].get(name) for name in node["depends_on"]["nodes"]]
+    facts = [(parent["schema"], parent["name"]) for parent in parents if parent and _is_person_table(parent)]
+    replacement = rows_of_persons(node["name"], _AFFECTED, facts)
+    replaced = node["config"].get("meta", {}).get("replaced", {})
+    if not replaced:
+        return replacement
+    # What was nobody's and is somebody's now is there under nobody, too.
+    root = replaced if "with" not in replaced else _of_model(manifest, replaced["with"])
+    key = root.get("unit") or next(iter(root["identifier"].values()))
+    nobodys = (
+        f"delete from {OLD} where person_id is null and {key} in (select {key} from {NEW} where {replacement.kept})"
+    )
+    return replace(replacement, statements=(*replacement.statements, nobodys))
+
+
+def _of_model(manifest: dict, name: str) -> dict:
+    return next(node for node in manifest["nodes"].values() if node["name"] == name)["config"]["meta"]["replaced"]
 
 
 def left_to_full_build(manifest: dict) -> set[str]:

@@ -1,4 +1,4 @@
-"""Tables in which ingestion and identity mapping keep their books: schema `operations`. All times are UTC."""
+"""Tables in which ingestion, identity mapping and tags keep their books: schema `operations`. All times are UTC."""
 
 from __future__ import annotations
 
@@ -107,6 +107,38 @@ TABLES = {
         "record_hash": "varchar",
         "model_version": "varchar",
         "matched_at": "date",
+    },
+    # One row per definition that a tag has had. Rows are never deleted, those of deleted tags neither.
+    "tag_definitions": {
+        "object": "varchar",
+        "tag": "varchar",
+        # 1 for the first definition, the largest is the one in force.
+        "change_number": "integer",
+        "version": "integer",
+        "definition_hash": "varchar",
+        # as_of_date of the first and of the newest day built with it, not the day of the clock.
+        "first_built_on": "date",
+        "last_built_on": "date",
+    },
+    # One row per tag of any status: what it is computed from and who uses it, as of the last build.
+    "tag_lineage": {
+        "object": "varchar",
+        "tag": "varchar",
+        # Comma separated: source.table; staging_model.column; models, <object>.<tag>.
+        "upstream_sources": "varchar",
+        "upstream_columns": "varchar",
+        "used_by": "varchar",
+        # The tag model's SQL as written.
+        "sql": "varchar",
+    },
+    # One row per model and build of a layer.
+    "model_runs": {
+        "as_of_date": "date",
+        "layer": "varchar",
+        "model": "varchar",
+        "seconds": "double",
+        "rows": "bigint",
+        "ran_at": "timestamp",
     },
 }
 

@@ -1,4 +1,4 @@
-"""What the twins of models promise of their columns, checked for the affected persons in one query a model.
+"""What the twins of models promise of their columns, checked in one query a model over the rows that were replaced.
 
 dbt runs each data test as a query of its own over the whole table: right for a full build, ten times the work of an
 update. The tests are the same ones, read from dbt's manifest.
@@ -13,20 +13,18 @@ if TYPE_CHECKING:
     import duckdb
 
 
-def broken_promises(connection: duckdb.DuckDBPyConnection, manifest: dict, models: list[str]) -> list[str]:
-    """A sentence for each data test of a column that rows of operations.affected_persons break.
+def broken_promises(connection: duckdb.DuckDBPyConnection, manifest: dict, models: dict[str, str]) -> list[str]:
+    """A sentence for each data test of a column that rows of these models break.
 
-    Checked are not_null, unique, accepted_values and in_range as far as they stop a build; other tests, which compare
-    tables, run with the full build.
+    models: name -> condition over the rows to check. Checked are not_null, unique, accepted_values, in_range and
+    relationships as far as they stop a build; other tests, which compare tables, run with the full build.
     """
     nodes = {node["name"]: node for node in manifest["nodes"].values() if node["resource_type"] == "model"}
     tests: dict[str, dict[str, str]] = defaultdict(dict)
     for node in manifest["nodes"].values():
         model = manifest["nodes"].get(node.get("attached_node") or "", {}).get("name")
-        if node["resource_type"] == "test" and model in models and _stops_a_build(node):
-            counted = _count_of_bad_rows(node["test_metadata"])
-            if counted:
-                tests[model][node["name"]] = counted
+        if node["resource_type"] == "test" and model in models and promised(manifest, node):
+            tests[model][node["name"]] = _count_of_bad_rows(manifest, node)
     problems = []
     for model, counts in tests.items():
         node = nodes[model]
@@ -34,15 +32,20 @@ def broken_promises(connection: duckdb.DuckDBPyConnection, manifest: dict, model
             f"""
             select {", ".join(counts.values())}
             from {node["schema"]}.{model}
-            where person_id in (select person_id from operations.affected_persons)
+            where {models[model]}
             """
         ).fetchall()
         problems += [
-            f"{node['original_file_path']}: the data test {test} fails for {number} rows of affected persons"
+            f"{node['original_file_path']}: the data test {test} fails for {number} rows"
             for test, number in zip(counts, numbers, strict=True)
             if number
         ]
     return problems
+
+
+def promised(manifest: dict, test: dict) -> bool:
+    """Whether `broken_promises` checks this data test."""
+    return _stops_a_build(test) and _count_of_bad_rows(manifest, test) is not None
 
 
 def _stops_a_build(test: dict) -> bool:
@@ -50,8 +53,9 @@ def _stops_a_build(test: dict) -> bool:
     return test["config"]["severity"].lower() == "error" and not test["config"].get("where")
 
 
-def _count_of_bad_rows(test: dict) -> str | None:
+def _count_of_bad_rows(manifest: dict, node: dict) -> str | None:
     """SQL that counts the rows that break a test, None for tests of another kind."""
+    test = node.get("test_metadata") or {"name": "", "kwargs": {}}
     values = test["kwargs"]
     column = values.get("column_name")
     match test["name"]:
@@ -66,6 +70,16 @@ def _count_of_bad_rows(test: dict) -> str | None:
             limits = [(values.get("minimum"), "<"), (values.get("maximum"), ">")]
             outside = [f"{column} {sign} {limit}" for limit, sign in limits if limit is not None]
             return f"count(case when {' or '.join(outside)} then 1 end)" if outside else None
+        case "relationships":
+            others = [
+                manifest["nodes"][name]
+                for name in node.get("depends_on", {}).get("nodes", ())
+                if name != node["attached_node"] and name in manifest["nodes"]
+            ]
+            if len(others) != 1:
+                return None
+            known = f"select {values['field']} from {others[0]['schema']}.{others[0]['name']}"
+            return f"count(case when {column} not in ({known}) then 1 end)"
         case _:
             return None
 

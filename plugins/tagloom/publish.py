@@ -13,6 +13,7 @@ from pathlib import Path
 
 import duckdb
 
+from tagloom.lineage import load_manifest
 from tagloom.settings import Settings
 from tagloom.warehouse import open_warehouse
 
@@ -39,6 +40,9 @@ class Version:
 def publish(settings: Settings, as_of_date: date) -> Version:
     """Copy tag_integration and serving into tags-<version>.duckdb and make it the current version.
 
+    Views, such as the wide tables over their parts, become tables: a reader opens one file and computes nothing.
+    Models that say `meta: {published: false}` in dbt's manifest stay behind.
+
     The version's name holds a hash of the content: publishing the same content again changes nothing. A reader that has
     an older version open keeps it; files are removed when they have been out of use for settings.keep_days days.
 
@@ -49,14 +53,16 @@ def publish(settings: Settings, as_of_date: date) -> Version:
     draft.unlink(missing_ok=True)
     try:
         with open_warehouse(settings) as connection:
-            tables = _tables(connection)
+            tables = _tables(connection, _unpublished(settings))
             content = hashlib.sha256()
             connection.execute(f"attach '{draft}' as version (storage_version '{STORAGE_VERSION}')")
             for schema, name, key in tables:
                 connection.execute(f"create schema if not exists version.{schema}")
                 order = f" order by {key}" if key else " order by all"
                 connection.execute(f'create table version.{schema}."{name}" as from {schema}."{name}"{order}')
-                content.update(f"{schema}.{name} {table_hash(connection, schema, name)}\n".encode())
+                # Of the copy: a view is computed once.
+                hashed = table_hash(connection, schema, name, "version")
+                content.update(f"{schema}.{name} {hashed}\n".encode())
             rows = {
                 f"{schema}.{name}": connection.execute(f'select count(*) from version.{schema}."{name}"').fetchall()[0][
                     0
@@ -102,16 +108,18 @@ def open_current(settings: Settings) -> duckdb.DuckDBPyConnection:
     )
 
 
-def table_hash(connection: duckdb.DuckDBPyConnection, schema: str, name: str) -> str:
+def table_hash(connection: duckdb.DuckDBPyConnection, schema: str, name: str, database: str | None = None) -> str:
     """Hash of a table's columns and rows, whatever the order of the rows.
 
-    Columns that say when something ran (_landed_at, logged_at) do not count.
+    Columns that say when something ran (_landed_at, logged_at) do not count. `database` is the name of an attached one;
+    without it, the connection's own.
     """
     columns = connection.execute(
-        "select column_name, data_type from duckdb_columns() where database_name = current_database() "
+        "select column_name, data_type from duckdb_columns() "
+        "where database_name = coalesce(?, current_database()) "
         "and schema_name = ? and table_name = ? and column_name not in ('_landed_at', 'logged_at') "
         "order by column_index",
-        [schema, name],
+        [database, schema, name],
     ).fetchall()
     listed = ", ".join(f'"{column}"' for column, _ in columns)
     # A renamed or retyped column is new content too: readers that have the old version open must not mix the two up.
@@ -122,14 +130,24 @@ def table_hash(connection: duckdb.DuckDBPyConnection, schema: str, name: str) ->
     first, second, rows = connection.execute(
         f"""
         select {", ".join(halves)}, count(*)
-        from {schema}."{name}"
+        from {f"{database}." if database else ""}{schema}."{name}"
         """
     ).fetchall()[0]
     return f"{declared}-{first}-{second}-{rows}"
 
 
-def _tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str | None]]:
-    """Schema, table and sort key of what is published; sorted by its key a single person is found fast."""
+def _unpublished(settings: Settings) -> list[str]:
+    """Schema.name of the models that stay behind."""
+    nodes = load_manifest(settings.dbt_target / "manifest.json").get("nodes", {}).values()
+    return sorted(
+        f"{node['schema']}.{node.get('alias') or node['name']}"
+        for node in nodes
+        if node.get("config", {}).get("meta", {}).get("published") is False
+    )
+
+
+def _tables(connection: duckdb.DuckDBPyConnection, unpublished: list[str]) -> list[tuple[str, str, str | None]]:
+    """Schema, name and sort key of what is published; sorted by its key a single person is found fast."""
     tables = connection.execute(
         """
         select schema_name, table_name,
@@ -137,10 +155,11 @@ def _tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str |
         from duckdb_columns()
         where schema_name in (select unnest($schemas)) and not starts_with(table_name, 'export_')
             and database_name = current_database()
+            and not list_contains($unpublished, concat(schema_name, '.', table_name))
         group by all
         order by all
         """,
-        {"schemas": list(PUBLISHED_SCHEMAS)},
+        {"schemas": list(PUBLISHED_SCHEMAS), "unpublished": unpublished},
     ).fetchall()
     if not tables:
         raise RuntimeError(f"No table in {', '.join(PUBLISHED_SCHEMAS)}: there is nothing to publish yet.")

@@ -46,10 +46,14 @@ class NodeResult:
         return asdict(self)
 
 
-def build_layer(settings: Settings, layer: str, as_of_date: date) -> list[NodeResult]:
+def build_layer(
+    settings: Settings, layer: str, as_of_date: date, *, chosen: list[str] | None = None
+) -> list[NodeResult]:
     """Build the models of a layer, and the seeds before the first, with their data tests.
 
-    Unit tests are left to `make test`: they test the SQL, which a scheduled run does not change.
+    Unit tests are left to `make test`: they test the SQL, which a scheduled run does not change. `chosen` are the names of
+    all models of the layer and of some data tests: of tables of persons those rows are replaced that
+    operations.replacements names (`replacing`), and no other test is run.
 
     Raises TransformError when there is no such layer, or a model or a data test fails; tables built before it stay, the
     published version too.
@@ -60,10 +64,12 @@ def build_layer(settings: Settings, layer: str, as_of_date: date) -> list[NodeRe
     if layer == LAYERS[0]:
         selection.append("path:seeds")
     arguments = ["build", "--select", *selection, "--exclude-resource-type", "unit_test"]
+    if chosen is not None:
+        arguments = ["build", "--select", *chosen, "--indirect-selection", "empty"]
     if layer != LAYERS[0]:
         # The first layer has written the manifest of the whole project; writing it again takes as long as some layers.
         arguments.append("--no-write-json")
-    nodes = run_dbt(settings, arguments, as_of_date)
+    nodes = run_dbt(settings, arguments, as_of_date, affected_only=chosen is not None)
     _drop_orphans(settings, layer, nodes)
     return nodes
 
@@ -78,8 +84,8 @@ def run_dbt(
 ) -> list[NodeResult]:
     """Run one dbt command and let go of the warehouse afterwards.
 
-    With `affected_only`, tables of persons keep all rows but those of operations.affected_persons, which are replaced
-    (`microbatch`). `project` is the folder of another dbt project than this one, as a simulation has a copy.
+    With `affected_only`, of tables of persons those rows are replaced that operations.replacements names (`replacing`).
+    `project` is the folder of another dbt project than this one, as a simulation has a copy.
 
     Raises TransformError when dbt reports an error or a failed test.
     """
@@ -159,13 +165,16 @@ def _released_warehouse() -> Iterator[None]:
 
 
 def _drop_orphans(settings: Settings, layer: str, built: list[NodeResult]) -> None:
-    """Drop what no model of the layer stands behind any more, so that a deleted tag's values are really gone."""
+    """Drop what no model of the layer stands behind any more, so that a deleted tag's values are really gone.
+
+    Histories stay: that a category has no tag with a history today does not undo what was true.
+    """
     known = [node.name for node in built if node.kind == "model"]
     with open_warehouse(settings) as connection:
         orphans = connection.execute(
             """
             select table_name, table_type from information_schema.tables
-            where table_schema = $layer and not list_contains($known, table_name)
+            where table_schema = $layer and not list_contains($known, table_name) and not suffix(table_name, '_history')
             """,
             {"layer": layer, "known": known},
         ).fetchall()

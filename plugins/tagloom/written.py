@@ -11,11 +11,15 @@ from tagloom.observations import WRITTEN_YAML, check_identifier_types, source_fi
 from tagloom.settings import PROJECT, Settings
 from tagloom.source_tools.schema import SCHEMA_FILE, source_schema
 from tagloom.sources import load_sources
-from tagloom.tags.definitions import load_tags
+from tagloom.tags.definitions import TagModel, load_tags
 from tagloom.tags.integration import integration_files
+from tagloom.tags.tag_uses import use_problems
 from tagloom.tags.written_text import FOLDER
 
 DBT_PROJECT = PROJECT / "dbt_project"
+
+TAGS = Path("models") / "tag_category"
+"""Where tag models lie, below the dbt project."""
 
 SCHEMA = Path("sources") / SCHEMA_FILE
 POLICY_SCHEMA = Path("identity") / POLICY_SCHEMA_FILE
@@ -28,10 +32,13 @@ def written_files(settings: Settings, project: Path = DBT_PROJECT, policy: Path 
     The schemas, which are the same whatever is declared, are among them. Raises SourceError, PolicyError or TagError,
     which name every problem.
     """
+    return _written_files(settings, project, policy, load_tags(project / TAGS))
+
+
+def _written_files(settings: Settings, project: Path, policy: Path, tags: list[TagModel]) -> dict[Path, str]:
     rules = policy_files(load_policy(policy))
     sources = load_sources(settings.sources)
     check_identifier_types(sources, policy)
-    tags = load_tags(project / "models" / "tag_category")
     schemas = {SCHEMA: source_schema(), POLICY_SCHEMA: policy_schema()}
     return source_files(sources) | rules | integration_files(tags) | schemas
 
@@ -53,8 +60,12 @@ def write_files(settings: Settings, project: Path = DBT_PROJECT, policy: Path = 
 
 
 def stale_files(settings: Settings, project: Path = DBT_PROJECT, policy: Path = POLICY_FILE) -> list[str]:
-    """One sentence per written file that is missing, differs, or has nothing behind it any more."""
-    wanted = written_files(settings, project, policy)
+    """One sentence per written file that is missing, differs, or has nothing behind it any more.
+
+    And one per tag that is a draft, retired or deleted while something uses it: what is written would not fit.
+    """
+    tags = load_tags(project / TAGS)
+    wanted = _written_files(settings, project, policy, tags)
     problems = [
         f"{path}: is stale; run `make tags` and commit what it writes"
         for path, content in wanted.items()
@@ -62,7 +73,7 @@ def stale_files(settings: Settings, project: Path = DBT_PROJECT, policy: Path = 
         if not file.exists() or file.read_text(encoding="utf-8") != content
     ]
     problems += [f"{path}: nothing stands behind it any more; run `make tags`" for path in _orphans(wanted, project)]
-    return sorted(problems)
+    return sorted(problems) + use_problems(project, tags)
 
 
 def _place(path: Path, settings: Settings, project: Path, policy: Path) -> Path:

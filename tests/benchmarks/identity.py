@@ -229,15 +229,23 @@ GRAPH = Graph("registry", "edges", LIMITS)
 
 
 def encode(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make registry and edges from text; the same for every way."""
+    """Make registry and edges from text; the same for every way.
+
+    Identifiers are looked up by a hash, as the warehouse does it: texts in the tables of a join fill the memory.
+    """
     connection.execute(
         """
         create table registry as
-        select row_number() over () as identifier_key, split_part(identifier, ':', 1) as identifier_type, identifier
+        select
+            row_number() over () as identifier_key,
+            split_part(identifier, ':', 1) as identifier_type,
+            identifier,
+            hash(identifier) as identifier_hash
         from (select left_identifier as identifier from input.edges union select right_identifier from input.edges)
         """
     )
-    connection.execute(
+    # Each identifier has an edge, so two with one hash would show as more edges than there are.
+    ((encoded, known),) = connection.execute(
         """
         create table edges as
         select
@@ -245,10 +253,13 @@ def encode(connection: duckdb.DuckDBPyConnection) -> None:
             greatest(one.identifier_key, other.identifier_key) as right_key,
             cast(3 as integer) as strength
         from input.edges as edges
-        inner join registry as one on edges.left_identifier = one.identifier
-        inner join registry as other on edges.right_identifier = other.identifier
+        inner join registry as one on hash(edges.left_identifier) = one.identifier_hash
+        inner join registry as other on hash(edges.right_identifier) = other.identifier_hash;
+        select (select count(*) from edges), (select count(*) from input.edges)
         """
-    )
+    ).fetchall()
+    if encoded != known:
+        raise SystemExit(f"{known:,} edges became {encoded:,}: two identifiers have one hash. Make another graph.")
 
 
 def decode(connection: duckdb.DuckDBPyConnection, components: str, component: str) -> None:
@@ -343,22 +354,25 @@ def batch(graph: str, target: str) -> dict:
     steps = Steps()
     with opened(target, graph) as connection:
         with steps.step("encode"):
-            # One pass over the registry: the arrived are few, so they are what it is looked up in.
+            # The arrived are few: one look at the hashes of the registry finds those of them that are known.
             connection.execute(
                 """
                 create temporary table arrived as
-                select identifier, registry.identifier_key
-                from (
-                    select left_identifier as identifier from input.batch
-                    union
-                    select right_identifier from input.batch
-                ) as seen
-                left join (
-                    select identifier, identifier_key from registry
-                    where identifier in (
-                        select left_identifier from input.batch union all select right_identifier from input.batch
+                with seen as materialized (
+                    select identifier, hash(identifier) as identifier_hash
+                    from (
+                        select left_identifier as identifier from input.batch
+                        union
+                        select right_identifier from input.batch
                     )
-                ) as registry using (identifier)
+                ),
+                known as materialized (
+                    select identifier_hash, identifier_key from registry
+                    where identifier_hash in (select identifier_hash from seen)
+                )
+                select identifier, identifier_hash, known.identifier_key
+                from seen
+                left join known using (identifier_hash)
                 """
             )
             connection.execute(
@@ -366,18 +380,18 @@ def batch(graph: str, target: str) -> dict:
                 update arrived set identifier_key = numbered.identifier_key
                 from (
                     select
-                        identifier,
+                        identifier_hash,
                         (select max(identifier_key) from registry) + row_number() over () as identifier_key
                     from arrived
                     where identifier_key is null
                 ) as numbered
-                where arrived.identifier = numbered.identifier
+                where arrived.identifier_hash = numbered.identifier_hash
                 """
             )
             connection.execute(
                 """
                 insert into registry
-                select identifier_key, split_part(identifier, ':', 1), identifier
+                select identifier_key, split_part(identifier, ':', 1), identifier, identifier_hash
                 from arrived
                 where identifier_key > (select max(identifier_key) from registry)
                 """
@@ -390,8 +404,8 @@ def batch(graph: str, target: str) -> dict:
                     greatest(one.identifier_key, other.identifier_key),
                     3
                 from input.batch as edges
-                inner join arrived as one on edges.left_identifier = one.identifier
-                inner join arrived as other on edges.right_identifier = other.identifier
+                inner join arrived as one on hash(edges.left_identifier) = one.identifier_hash
+                inner join arrived as other on hash(edges.right_identifier) = other.identifier_hash
                 """
             )
         return bring_up_to_date(connection, steps)
@@ -405,16 +419,18 @@ def split(graph: str, target: str) -> dict:
             connection.execute(
                 """
                 with named as materialized (
-                    select identifier, identifier_key from registry
-                    where identifier in (
-                        select left_identifier from input.removed union all select right_identifier from input.removed
+                    select identifier_hash, identifier_key from registry
+                    where identifier_hash in (
+                        select hash(left_identifier) from input.removed
+                        union all
+                        select hash(right_identifier) from input.removed
                     )
                 ),
                 keys as materialized (
                     select one.identifier_key as one_key, other.identifier_key as other_key
                     from input.removed as removed
-                    inner join named as one on removed.left_identifier = one.identifier
-                    inner join named as other on removed.right_identifier = other.identifier
+                    inner join named as one on hash(removed.left_identifier) = one.identifier_hash
+                    inner join named as other on hash(removed.right_identifier) = other.identifier_hash
                 )
                 delete from edges using keys
                 where left_key = least(one_key, other_key) and right_key = greatest(one_key, other_key)
@@ -450,6 +466,16 @@ def check(graph: str, target: str) -> dict:
         different = partition.differing_rows(connection, "components", anew)
         if len(different.identifier_key) or len(different.gone):
             raise SystemExit(f"{target}: {len(different.identifier_key):,} rows are not what a full solve gives.")
+        ((unnamed,),) = connection.execute(
+            """
+            select count(*)
+            from (select unnest([left_identifier, right_identifier]) as identifier from input.batch) as arrived
+            semi join (select identifier_hash from registry) as hashes on hash(arrived.identifier) = identifier_hash
+            anti join registry on arrived.identifier = registry.identifier
+            """
+        ).fetchall()
+        if unnamed:
+            raise SystemExit(f"{target}: {unnamed:,} identifiers were taken for others that have the same hash.")
         ((wrong,),) = connection.execute(
             "select count(*) from components full join persons using (identifier_key) "
             "where component_key is distinct from person_key"

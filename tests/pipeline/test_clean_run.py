@@ -136,7 +136,8 @@ def test_catalogue_and_statistics_agree_with_the_tags(clean: History) -> None:
     statistics = rows_of(
         clean.settings,
         "select object, tag, objects, filled, coverage::double, as_of_date::varchar "
-        "from tag_integration.tag_statistics",
+        "from tag_integration.tag_statistics "
+        "where as_of_date = (select max(as_of_date) from tag_integration.tag_statistics)",
     )
     assert {(name, tag) for name, tag, *_ in statistics} == catalogue
     counted = {}

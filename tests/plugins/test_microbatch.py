@@ -31,8 +31,10 @@ from tagloom.microbatch import (
 from tagloom.publish import current_version, open_current, publish, table_hash
 from tagloom.settings import PROJECT, Settings, load_settings
 from tagloom.sources import load_source, load_sources
+from tagloom.tags.rendered_sql import Renderer
 from tagloom.transform import LAYERS, TransformError, run_dbt
 from tagloom.warehouse import open_warehouse
+from tagloom.windows import read_windows
 
 from sample_data.landing import write_landing
 from sample_data.small import small_world
@@ -357,20 +359,24 @@ def test_events_of_known_accounts_build_only_what_stands_on_them(world, home):
     assert (done.new_records, done.affected_persons, done.identity_was_built) == (1, 1, False)
     assert affected(home) == {world.known_person}
     assert set(done.models) == {
+        "int_web_events",
         "int_web_sessions",
-        "tag_behaviour__web",
         "tag_behaviour__cart",
+        "tag_behaviour__funnel",
+        "tag_behaviour__journeys",
+        "tag_behaviour__web",
+        "tag_channel__journeys",
         "tag_channel__usage",
+        "tag_value__engagement",
         "person_tags_behaviour",
         "person_tags_channel",
-        "person_tags",
+        "person_tags_value",
         "audience_birthday_next_month",
         "audience_dormant_big_spenders",
     }
     changed = {table for table, value in hashes(home).items() if value != before[table]}
-    assert (
-        {"intermediate.int_web_sessions", "tag_integration.person_tags"} <= changed <= set(tables_of(home, done.models))
-    )
+    must_change = {"intermediate.int_web_sessions", "tag_integration.person_tags_behaviour"}
+    assert must_change <= changed <= set(tables_of(home, done.models))
 
 
 @pytest.mark.slow
@@ -477,11 +483,12 @@ def test_person_tags_are_tested_as_a_whole(world, home):
     version = current_version(home)
     with open_warehouse(home) as connection:
         connection.execute(
-            "insert into tag_integration.person_tags from tag_integration.person_tags where person_id = ?",
+            "insert into tag_integration.person_tags_lifecycle "
+            "from tag_integration.person_tags_lifecycle where person_id = ?",
             [world.card_person],
         )
         connection.execute(
-            "delete from tag_integration.person_tags where person_id not in (?, ?)",
+            "delete from tag_integration.person_tags_lifecycle where person_id not in (?, ?)",
             [world.card_person, world.known_person],
         )
     with pytest.raises(TransformError) as error:
@@ -522,13 +529,16 @@ def test_rows_of_nobody_change_nothing(home):
     assert rows(home, "select covered_until from operations.update_state where source = 'web'")[0][0].year == 2100
 
 
-def test_models_that_compare_persons_say_so(world):
-    """Whatever a tag model that updates touch computes from the facts of a few persons alone is what it is for all."""
+FACTS = r'"\w+"\."intermediate"\."\w+"'
+
+PERSONS = r'"\w+"\."identity_mapping"\."persons"'
+
+
+def models_that_need_others(world: World, tables: str) -> set[str]:
+    """Ids of tag models that give persons other values when they see only these persons' rows of the tables."""
     manifest = load_manifest(world.settings.dbt_target / "manifest.json")
-    left_out = left_to_full_build(manifest)
-    facts = {node["relation_name"] for node in manifest["nodes"].values() if node.get("schema") == "intermediate"}
     persons = "select person_id from identity_mapping.persons where person_id % 5 = 0"
-    compared = {}
+    found = set()
     with duckdb.connect(str(world.settings.warehouse)) as connection:
         connection.execute("set time zone 'UTC'")
         for name, node in manifest["nodes"].items():
@@ -537,18 +547,35 @@ def test_models_that_compare_persons_say_so(world):
                 continue
             path = world.settings.dbt_target / "compiled" / "tagloom" / node["original_file_path"]
             sql = re.sub(
-                r'"\w+"\."intermediate"\."\w+"',
+                tables,
                 lambda found: f"(select * from {found[0]} where person_id in ({persons}))",
                 path.read_text(encoding="utf-8"),
             )
             alone = connection.execute(f"from ({sql}) where person_id in ({persons}) order by all").fetchall()
             table = f"tag_category.{node['name']}"
             together = connection.execute(f"from {table} where person_id in ({persons}) order by all").fetchall()
-            compared[node["name"]] = (alone == together, name in left_out)
-    assert facts
-    assert {name for name, (same, _) in compared.items() if not same} == {
-        name for name, (_, is_left_out) in compared.items() if is_left_out
+            if alone != together:
+                found.add(name)
+    return found
+
+
+def test_models_that_compare_persons_say_so(world):
+    """Whatever a tag model that updates touch computes from the facts of a few persons alone is what it is for all."""
+    manifest = load_manifest(world.settings.dbt_target / "manifest.json")
+    left_out = {
+        name for name in left_to_full_build(manifest) if "tag_category/person" in manifest["nodes"][name]["path"]
     }
+    assert models_that_need_others(world, FACTS) == left_out
+
+
+def test_models_that_compare_rows_of_persons_are_computed_for_everybody(world):
+    """An incremental day sees only some rows of persons, too, but in models that it computes for everybody."""
+    manifest = load_manifest(world.settings.dbt_target / "manifest.json")
+    renderer = Renderer(PROJECT / "dbt_project")
+    for name in models_that_need_others(world, f"{FACTS}|{PERSONS}") - left_to_full_build(manifest):
+        path = manifest["nodes"][name]["original_file_path"]
+        moves = read_windows(renderer.render(PROJECT / "dbt_project" / path).sql).moves_daily
+        assert moves, f"{path} compares a person with other rows of persons: config(meta={{'updates': 'full_build'}})"
 
 
 MODELS = {

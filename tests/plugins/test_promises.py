@@ -1,4 +1,4 @@
-"""Promises: what the twins promise of a column is counted over the rows of affected persons, and nobody else's."""
+"""Promises: what the twins promise of a column is counted over the rows that were replaced, and no others."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import duckdb
 import pytest
 from tagloom.promises import broken_promises
 
+AFFECTED = "person_id in (select person_id from operations.affected_persons)"
+
 
 @pytest.fixture
 def connection():
     with duckdb.connect() as connection:
         connection.execute(
             """
-            create schema operations; create schema tag_category;
+            create schema operations; create schema tag_category; create schema identity_mapping;
+            create table identity_mapping.persons as select unnest([1, 3]) as person_id;
             create table operations.affected_persons as select unnest([1, 2]) as person_id;
             create table tag_category.tag_web as
             from (values (1, 'mobile', 3, true), (2, null, null, null), (3, 'fridge', -1, null), (3, null, null, null))
@@ -32,11 +35,13 @@ def manifest(test: str, column: str, severity: str = "ERROR", **arguments) -> di
                 "schema": "tag_category",
                 "original_file_path": "models/tag_web.sql",
             },
+            "model.persons": {"name": "persons", "resource_type": "model", "schema": "identity_mapping"},
             f"test.{name}": {
                 "name": name,
                 "resource_type": "test",
                 "attached_node": "model.tag_web",
                 "config": {"severity": severity},
+                "depends_on": {"nodes": ["model.tag_web", *(["model.persons"] if "to" in arguments else [])]},
                 "test_metadata": {"name": test, "kwargs": {"column_name": column, **arguments}},
             },
         }
@@ -59,20 +64,24 @@ def manifest(test: str, column: str, severity: str = "ERROR", **arguments) -> di
         ("in_range", "score", {"minimum": 4}, 1),
         ("in_range", "score", {"maximum": 2.5}, 1),
         ("in_range", "score", {"minimum": None, "maximum": None}, 0),
-        ("relationships", "person_id", {"to": "ref('persons')", "field": "person_id"}, 0),
+        ("relationships", "person_id", {"to": "ref('persons')", "field": "person_id"}, 1),
+        ("unique_together", None, {"columns": ["person_id", "device"]}, 0),
     ],
 )
 def test_rows_of_affected_persons_are_counted(connection, test, column, arguments, bad_rows):
-    problems = broken_promises(connection, manifest(test, column, **arguments), ["tag_web"])
-    sentence = (
-        f"models/tag_web.sql: the data test {test}_tag_web_{column} fails for {bad_rows} rows of affected persons"
-    )
+    problems = broken_promises(connection, manifest(test, column, **arguments), {"tag_web": AFFECTED})
+    sentence = f"models/tag_web.sql: the data test {test}_tag_web_{column} fails for {bad_rows} rows"
     assert problems == ([sentence] if bad_rows else [])
 
 
+def test_rows_of_everybody_are_checked_of_what_is_computed_for_everybody(connection):
+    [problem] = broken_promises(connection, manifest("not_null", "device"), {"tag_web": "true"})
+    assert "fails for 2 rows" in problem
+
+
 def test_only_what_stops_a_build_and_was_updated_is_checked(connection):
-    assert broken_promises(connection, manifest("not_null", "device", severity="warn"), ["tag_web"]) == []
-    assert broken_promises(connection, manifest("not_null", "device"), ["tag_value__rfm"]) == []
+    assert broken_promises(connection, manifest("not_null", "device", severity="warn"), {"tag_web": AFFECTED}) == []
+    assert broken_promises(connection, manifest("not_null", "device"), {"tag_value__rfm": AFFECTED}) == []
     filtered = manifest("not_null", "device")
     filtered["nodes"]["test.not_null_tag_web_device"]["config"]["where"] = "score > 0"
-    assert broken_promises(connection, filtered, ["tag_web"]) == []
+    assert broken_promises(connection, filtered, {"tag_web": AFFECTED}) == []

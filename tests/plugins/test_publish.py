@@ -181,6 +181,30 @@ def test_a_run_that_fails_leaves_the_old_version_and_can_be_repeated(warehouse, 
     assert current_version(warehouse) == second
 
 
+def test_a_view_becomes_a_table_sorted_by_its_key(warehouse):
+    change(
+        warehouse,
+        "alter table tag_integration.person_tags rename to person_tags_value; "
+        "create view tag_integration.person_tags as from tag_integration.person_tags_value",
+    )
+    version = publish(warehouse, DAY)
+    assert levels(warehouse) == [(1, "new"), (2, None), (3, "gold")]
+    with open_current(warehouse) as connection:
+        assert connection.execute("select count(*) from duckdb_views() where not internal").fetchall() == [(0,)]
+    assert publish(warehouse, DAY) == version
+    change(warehouse, "update tag_integration.person_tags_value set level = 'old' where person_id = 1")
+    assert publish(warehouse, DAY).name != version.name
+
+
+@pytest.mark.parametrize("published", [True, False])
+def test_a_model_may_stay_behind(warehouse, published):
+    change(warehouse, "create view tag_integration.person_tag_values as from tag_integration.person_tags")
+    node = {"schema": "tag_integration", "alias": "person_tag_values", "name": "person_tag_values"}
+    node["config"] = {"meta": {"published": published}}
+    (warehouse.dbt_target / "manifest.json").write_text(json.dumps({"nodes": {"model.x": node}}), encoding="utf-8")
+    assert ("tag_integration.person_tag_values" in publish(warehouse, DAY).tables) == published
+
+
 KILLED = """
 import os, signal, sys
 from datetime import date

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tagloom import transform
+from tagloom.replacing import rows_of_persons, write_replacements
 from tagloom.settings import PROJECT
 from tagloom.transform import LAYERS, TransformError, build_layer, run_dbt
 from tagloom.warehouse import open_warehouse
@@ -102,8 +103,7 @@ def test_an_update_replaces_the_rows_of_affected_persons_and_no_others(settings,
     build_layer(settings, "staging", DAY)
     build_layer(settings, "intermediate", DAY)
     with open_warehouse(settings) as connection:
-        connection.execute("create schema if not exists operations")
-        connection.execute("create table operations.affected_persons as select unnest([1, 3, 5, 9]) as person_id")
+        write_replacements(connection, [rows_of_persons("int_words", "select unnest([1, 3, 5, 9])", [])])
 
     words.write_text("number,word\n1,uno\n2,due\n4,quattro\n5,cinque\n", encoding="utf-8")
     run_dbt(settings, ["seed"], DAY)

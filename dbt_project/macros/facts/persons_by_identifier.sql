@@ -1,9 +1,11 @@
 {% macro persons_by_identifier(identifier_type, column, relation) -%}
-    {#- Each distinct value of the column in the relation, its hash and its person. Facts join the value they hold
-        themselves, so a hash is computed once per card and not once per line. Needs a CTE named identity_map. -#}
+    {#- Each distinct value of the column in the relation, its hash, a number for the hash and its person. Facts join the
+        value they hold themselves, so a hash is computed once per card and not once per line. Needs a CTE named
+        identity_map. -#}
     select
         identifiers.{{ column }},
         identifiers.identifier_hash,
+        {{ tagloom.number_of_hash('identifiers.identifier_hash') }} as hash_number,
         identity_map.person_id
     from (
         select

@@ -1,4 +1,4 @@
 {% macro is_update() -%}
-    {#- True while an update replaces the rows of affected persons, false while everything is built. -#}
+    {#- True while a run replaces rows in tables of persons, false while everything is built. -#}
     {{ return(env_var('TAGLOOM_AFFECTED_ONLY', 'false') == 'true') }}
 {%- endmacro %}

@@ -1,29 +1,34 @@
 {% materialization table_of_persons, default %}
-    {#- A table whose rows belong to persons. A full build makes it like any table. An update computes the same SQL, keeps
-        the rows of affected persons and puts them in the place of their old ones, in one transaction; so a person gets
-        the same row both ways, whatever the SQL is. -#}
-    {%- if not tagloom.is_update() -%}
+    {#- A table whose rows belong to persons. A full build makes it like any table. Other runs replace some of its rows in
+        one transaction: the same SQL over the facts of these rows, as tagloom.replacing has written it down. -#}
+    {%- set replacement = tagloom.replacement_of(model.name) if tagloom.is_update() else none -%}
+    {%- if replacement is none -%}
         {{ return(context['materialization_table_' ~ adapter.type()]()) }}
     {%- endif -%}
-
     {%- set target_relation = load_cached_relation(this) -%}
     {%- if target_relation is none -%}
         {{ exceptions.raise_compiler_error(this ~ ' was never built; an update replaces rows, so run build_tags first.') }}
     {%- endif -%}
     {%- set new_rows = make_temp_relation(target_relation) -%}
+    {%- set columns = get_quoted_csv(adapter.get_columns_in_relation(target_relation) | map(attribute='name')) %}
 
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
+    {%- for statement_sql in fromjson(replacement['first']) %}
+        {% call statement('prepare_' ~ loop.index) -%} {{ statement_sql }} {%- endcall %}
+    {%- endfor %}
     {% call statement('new_rows') -%}
-        {{ create_table_as(True, new_rows, tagloom.rows_of_affected_persons(sql)) }}
+        {{ create_table_as(True, new_rows, tagloom.over_facts_of_replaced_rows(sql, replacement)) }}
     {%- endcall %}
-    {% call statement('old_rows') -%}
-        delete from {{ target_relation }} where {{ tagloom.is_affected('person_id') }}
-    {%- endcall %}
-    {%- set columns = get_quoted_csv(adapter.get_columns_in_relation(target_relation) | map(attribute='name')) %}
+    {%- for template in fromjson(replacement['statements']) %}
+        {% call statement('replace_' ~ loop.index) -%}
+            {{ template | replace('old_rows', target_relation | string) | replace('new_rows', new_rows | string) }}
+        {%- endcall %}
+    {%- endfor %}
     {% call statement('main') -%}
         insert into {{ target_relation }} ({{ columns }})
         select {{ columns }} from {{ new_rows }}
+        where {{ replacement['kept'] }}
     {%- endcall %}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {{ adapter.commit() }}
@@ -33,10 +38,22 @@
     {{ return({'relations': [target_relation]}) }}
 {% endmaterialization %}
 
-{% macro rows_of_affected_persons(select_sql) -%}
-    select *
-    from (
-        {{ select_sql }}
-    ) as everybody
-    where {{ tagloom.is_affected('everybody.person_id') }}
+{% macro replacement_of(model_name) -%}
+    {#- The row of operations.replacements that is about a model, none when there is none. -#}
+    {%- set found = run_query(
+        "select reads, first, statements, kept from operations.replacements where model = '" ~ model_name ~ "'"
+    ) -%}
+    {{ return(found.rows[0] if found.rows | length else none) }}
+{%- endmacro %}
+
+{% macro over_facts_of_replaced_rows(select_sql, replacement) -%}
+    {#- The compiled SQL of the running model, with a filter around each table that the replacement names. -#}
+    {%- set reads = fromjson(replacement['reads']) -%}
+    {%- set filtered = namespace(sql=select_sql) -%}
+    {%- for parent in model.depends_on.nodes if graph.nodes[parent] and graph.nodes[parent].name in reads -%}
+        {%- set filtered.sql = filtered.sql | replace(
+            graph.nodes[parent].relation_name, '(' ~ reads[graph.nodes[parent].name] ~ ')'
+        ) -%}
+    {%- endfor -%}
+    {{ return(filtered.sql) }}
 {%- endmacro %}

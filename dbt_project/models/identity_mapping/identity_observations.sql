@@ -91,6 +91,24 @@ crm__customers as (
     group by customer_number, loyalty_card, national_id, email, phone
 ),
 
+lists__entries as (
+    select
+        card_number,
+        customer_number,
+        email,
+        phone,
+        {{ tagloom.record_hash(
+            'lists.entries',
+            ['card_number', 'customer_number', 'email', 'phone']
+        ) }} as record_hash,
+        cast(min(set_on) as timestamp) as first_seen_at,
+        cast(max(set_on) as timestamp) as last_seen_at,
+        count(*) as records
+    from {{ ref('stg_lists__entries') }}
+    where {{ tagloom.known_by_as_of_date('set_on') }}
+    group by card_number, customer_number, email, phone
+),
+
 loyalty__cards as (
     select
         card_number,
@@ -120,6 +138,21 @@ pos__basket_lines as (
         count(*) as records
     from {{ ref('stg_pos__basket_lines') }}
     where {{ tagloom.known_by_as_of_date('cast(' ~ tagloom.local_time('sold_at') ~ ' as date)') }}
+    group by card_number
+),
+
+scores__scores as (
+    select
+        card_number,
+        {{ tagloom.record_hash(
+            'scores.scores',
+            ['card_number']
+        ) }} as record_hash,
+        cast(min(scored_at) as timestamp) as first_seen_at,
+        cast(max(scored_at) as timestamp) as last_seen_at,
+        count(*) as records
+    from {{ ref('stg_scores__scores') }}
+    where {{ tagloom.known_by_as_of_date('cast(' ~ tagloom.local_time('scored_at') ~ ' as date)') }}
     group by card_number
 ),
 
@@ -379,6 +412,54 @@ identifiers_in_records as (
     where phone is not null
     union all
     select
+        'lists' as source,
+        record_hash,
+        'loyalty_card' as identifier_type,
+        card_number as identifier,
+        {{ tagloom.identifier_hash('loyalty_card', 'card_number') }} as identifier_hash,
+        first_seen_at,
+        last_seen_at,
+        records
+    from lists__entries
+    where card_number is not null
+    union all
+    select
+        'lists' as source,
+        record_hash,
+        'crm_customer' as identifier_type,
+        customer_number as identifier,
+        {{ tagloom.identifier_hash('crm_customer', 'customer_number') }} as identifier_hash,
+        first_seen_at,
+        last_seen_at,
+        records
+    from lists__entries
+    where customer_number is not null
+    union all
+    select
+        'lists' as source,
+        record_hash,
+        'email' as identifier_type,
+        email as identifier,
+        {{ tagloom.identifier_hash('email', 'email') }} as identifier_hash,
+        first_seen_at,
+        last_seen_at,
+        records
+    from lists__entries
+    where email is not null
+    union all
+    select
+        'lists' as source,
+        record_hash,
+        'phone' as identifier_type,
+        phone as identifier,
+        {{ tagloom.identifier_hash('phone', 'phone') }} as identifier_hash,
+        first_seen_at,
+        last_seen_at,
+        records
+    from lists__entries
+    where phone is not null
+    union all
+    select
         'loyalty' as source,
         record_hash,
         'loyalty_card' as identifier_type,
@@ -424,6 +505,18 @@ identifiers_in_records as (
         last_seen_at,
         records
     from pos__basket_lines
+    where card_number is not null
+    union all
+    select
+        'scores' as source,
+        record_hash,
+        'loyalty_card' as identifier_type,
+        card_number as identifier,
+        {{ tagloom.identifier_hash('loyalty_card', 'card_number') }} as identifier_hash,
+        first_seen_at,
+        last_seen_at,
+        records
+    from scores__scores
     where card_number is not null
     union all
     select

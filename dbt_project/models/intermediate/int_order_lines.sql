@@ -1,3 +1,10 @@
+{{ config(meta={'replaced': {
+    'unit': 'order_id',
+    'facts': {'stg_pos__basket_lines': 'basket_id'},
+    'lookups': {'stg_catalogue__products': 'product_id'},
+    'identifier': {'loyalty_card': 'card_key'},
+}}) }}
+
 with basket_lines as (
     select * from {{ ref('stg_pos__basket_lines') }}
 ),
@@ -36,6 +43,7 @@ lines_with_product_and_person as (
         lines_known_by_as_of_date.basket_id as order_id,
         lines_known_by_as_of_date.product_id,
         cards_and_their_persons.person_id,
+        cards_and_their_persons.hash_number as card_key,
         lines_known_by_as_of_date.store_id,
         lines_known_by_as_of_date.sold_at as ordered_at,
         lines_known_by_as_of_date.order_date,
@@ -64,6 +72,7 @@ lines_told_apart_by_what_quantity_means as (
         order_id,
         product_id,
         person_id,
+        card_key,
         store_id,
         ordered_at,
         order_date,

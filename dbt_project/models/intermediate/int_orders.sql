@@ -1,3 +1,5 @@
+{{ config(meta={'replaced': {'unit': 'order_id', 'with': 'int_order_lines'}}) }}
+
 with order_lines as (
     select * from {{ ref('int_order_lines') }}
 ),

@@ -1,3 +1,11 @@
+{{ config(meta={'replaced': {
+    'from': 'started_at',
+    'to': 'ended_at',
+    'facts': {'stg_wifi__sightings': 'seen_at'},
+    'of': {'device_mac': 'wifi_device_hash', 'store_id': 'store_id'},
+    'identifier': {'device_mac': 'wifi_device_hash'},
+}}) }}
+
 with sightings as (
     select * from {{ ref('stg_wifi__sightings') }}
 ),
@@ -66,6 +74,7 @@ visits_of_persons as (
             )
         ) as store_visit_id,
         devices_and_their_persons.person_id,
+        devices_and_their_persons.identifier_hash as wifi_device_hash,
         sightings_added_up_per_visit.store_id,
         sightings_added_up_per_visit.started_at,
         sightings_added_up_per_visit.ended_at,

@@ -29,6 +29,7 @@ tickets_as_they_stood_on_as_of_date as (
         opened_at,
         case when {{ tagloom.known_by_as_of_date('closed_date') }} then closed_at end as closed_at,
         opened_date,
+        case when {{ tagloom.known_by_as_of_date('closed_date') }} then closed_date end as closed_date,
         channel,
         topic,
         -- The customer answers when the ticket is closed.
@@ -45,6 +46,7 @@ tickets_of_persons as (
         tickets_as_they_stood_on_as_of_date.opened_at,
         tickets_as_they_stood_on_as_of_date.closed_at,
         tickets_as_they_stood_on_as_of_date.opened_date,
+        tickets_as_they_stood_on_as_of_date.closed_date,
         tickets_as_they_stood_on_as_of_date.channel,
         tickets_as_they_stood_on_as_of_date.topic,
         cast(tickets_as_they_stood_on_as_of_date.satisfaction as int) as satisfaction,

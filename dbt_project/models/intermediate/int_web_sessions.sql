@@ -1,3 +1,11 @@
+{{ config(meta={'replaced': {
+    'from': 'started_at',
+    'to': 'ended_at',
+    'facts': {'stg_web__events': 'occurred_at'},
+    'of': {'web_user_id': 'web_account_hash'},
+    'identifier': {'web_account': 'web_account_hash'},
+}}) }}
+
 with events as (
     select * from {{ ref('stg_web__events') }}
 ),

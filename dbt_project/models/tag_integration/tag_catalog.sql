@@ -13,12 +13,64 @@ with definitions as (
         cast(owner as varchar) as owner,
         cast(refresh as varchar) as refresh,
         cast(valid_days as integer) as valid_days,
+        cast(known_on as varchar) as known_on,
         cast(personal_data as varchar) as personal_data,
         cast(status as varchar) as status,
         cast(since as date) as since,
+        cast(version as integer) as version,
+        cast(history as boolean) as history,
         cast(model as varchar) as model,
+        cast(sql_path as varchar) as sql_path,
         cast(description as varchar) as description
     from {{ ref('tag_definitions') }}
+),
+
+definitions_in_force as (
+    select * from {{ ref('stg_operations__tag_definitions') }}
+),
+
+lineage as (
+    select * from {{ ref('stg_operations__tag_lineage') }}
+),
+
+catalogue as (
+    select
+        definitions.tag,
+        definitions.object,
+        definitions.title,
+        definitions.title_zh,
+        definitions.category,
+        definitions.kind,
+        definitions.data_type,
+        definitions.unit,
+        definitions.if_missing,
+        definitions.owner,
+        definitions.refresh,
+        definitions.valid_days,
+        definitions.known_on,
+        definitions.personal_data,
+        definitions.status,
+        definitions.since,
+        definitions.version,
+        definitions.history,
+        definitions.model,
+        definitions.sql_path,
+        definitions.description,
+        definitions_in_force.definition_hash,
+        definitions_in_force.changed_on,
+        lineage.upstream_sources,
+        lineage.upstream_columns,
+        lineage.used_by,
+        lineage.model_sql as sql
+    from definitions
+    left join definitions_in_force
+        on
+            definitions.object = definitions_in_force.object
+            and definitions.tag = definitions_in_force.tag
+    left join lineage
+        on
+            definitions.object = lineage.object
+            and definitions.tag = lineage.tag
 )
 
-select * from definitions
+select * from catalogue

@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 from airflow.sdk import DAG, AssetAll, AssetAny, Context, Param, chain, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from tagloom import layer_state, microbatch
+from tagloom import day_build, layer_state, microbatch
+from tagloom.lineage import load_manifest
 from tagloom.microbatch import IDENTITY
 from tagloom.operations import create_operations_tables
 from tagloom.orchestration.alerts import QualityError, send_alerts, tell_results
@@ -29,6 +30,7 @@ from tagloom.orchestration.common import (
 from tagloom.publish import publish
 from tagloom.settings import PROJECT, Settings, load_settings
 from tagloom.sources import Source, readable_sources
+from tagloom.tags import run_times
 from tagloom.transform import DOCUMENTATION, LAYERS, NodeResult, TransformError, build_layer, write_documentation
 from tagloom.warehouse import POOL, open_warehouse
 
@@ -111,9 +113,12 @@ def _build_and_check(layer: str, as_of_date: str) -> dict:
         log.info("%s: unchanged", layer)
         return {"as_of_date": as_of_date, "unchanged": True}
     started = time.monotonic()
-    nodes = _built(settings, layer, day)
+    nodes, way = _built(settings, layer, day)
     built = time.monotonic()
     results = _check(settings, layer, day, get_current_context()["run_id"], fingerprint)
+    if layer == day_build.LAYERS[-1]:
+        with open_warehouse(settings) as connection:
+            day_build.finish(connection, settings, day)
     models = {
         node.name: {"status": node.status, "rows": node.rows, "seconds": node.seconds}
         for node in nodes
@@ -122,6 +127,7 @@ def _build_and_check(layer: str, as_of_date: str) -> dict:
     tests = [node for node in nodes if node.kind == "test"]
     summary = {
         "as_of_date": as_of_date,
+        **way,
         "models": models,
         "data_tests": len(tests),
         "data_tests_warned": [node.name for node in tests if node.status == "warn"],
@@ -142,19 +148,46 @@ def _build_and_check(layer: str, as_of_date: str) -> dict:
     return summary
 
 
-def _built(settings: Settings, layer: str, day: date) -> list[NodeResult]:
-    """Build a layer; identity mapping is followed by matching, and built again when that has found other links."""
+def _built(settings: Settings, layer: str, day: date) -> tuple[list[NodeResult], dict]:
+    """Build a layer, and say in which way: in full or incrementally, why, and for how many persons.
+
+    Identity mapping is followed by matching, and built again when that has found other links.
+    """
     # Brings pandas, which the processes that only read the DAG do without.
     from tagloom.identity.matching import match_persons
     from tagloom.identity.matching_model import MatchingError
 
     try:
-        nodes = build_layer(settings, layer, day)
+        if layer == "tag_category":
+            _check_definitions(settings, day)
+        if layer in day_build.LAYERS:
+            built = day_build.build_layer_of_day(
+                settings, layer, day, rebuild=get_current_context()["params"]["rebuild"]
+            )
+            nodes, way = built.nodes, built.summary
+        else:
+            nodes, way = build_layer(settings, layer, day), {}
         if layer == IDENTITY and match_persons(settings, day).links_changed:
             nodes = build_layer(settings, layer, day)
     except (TransformError, MatchingError) as error:
         raise AirflowFailException(str(error)) from error
-    return nodes
+    with open_warehouse(settings) as connection:
+        run_times.record(connection, day, layer, nodes)
+    return nodes, way
+
+
+def _check_definitions(settings: Settings, day: date) -> None:
+    """Refuse to compute tags when one that is a draft, retired or deleted is used; note what each is made of."""
+    # Brings sqlglot, which the processes that only read the DAG do without.
+    from tagloom.tags import preflight
+    from tagloom.tags.definitions import TagError
+
+    manifest = load_manifest(settings.dbt_target / "manifest.json")
+    try:
+        with open_warehouse(settings) as connection:
+            preflight.prepare(connection, manifest, PROJECT / "dbt_project", day)
+    except TagError as error:
+        raise AirflowFailException(str(error)) from error
 
 
 @task(task_id="publish", pool=POOL)

@@ -1,8 +1,8 @@
 """Tag definitions: reads the YAML twins of the tag models, the one place where a customer tag is described.
 
 A tag model is one SQL file and its twin under `dbt_project/models/tag_category/<object>/<category>/`. Its columns other
-than the key are tags; what is known about each stands in `config.meta.tag` of the column. Neither dbt nor Airflow is
-needed to read them.
+than the key are tags, but for the dates that say since when a tag is known (`known_on`); what is known about each tag
+stands in `config.meta.tag` of the column. Neither dbt nor Airflow is needed to read them.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ OBJECT_KEYS = {
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _WORD = r"^[a-z][a-z0-9_]*$"
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
+_BOOLEAN_TYPES = ("boolean", "bool")
 _NUMBER_TYPE = re.compile(r"(tinyint|smallint|int|integer|bigint|hugeint|float|real|double|decimal.*|numeric.*)")
 
 _HINTS = {
@@ -35,12 +36,15 @@ _HINTS = {
     "data_type": "the SQL type of the column, such as integer",
     "name": "lower-case letters, digits and underscores",
     "owner": "the e-mail address of who answers for it",
+    "history": "true to keep every value that an object has had, or false",
+    "known_on": "the name of another column of the model, the day on which the value was last learnt",
     "since": "the day the definition began, such as 2026-11-22",
     "title": "a short English name for business users",
     "title_zh": "a short Chinese name for business users",
     "unit": "what a value counts, such as orders, or null",
     "valid_for": "a number of days such as 30d",
     "values": "each value the tag can have and its Chinese name, such as {champion: 冠军客户}",
+    "version": "a whole number from 1 on, one more whenever the meaning changes",
 }
 """Key -> what belongs there, for messages."""
 
@@ -66,24 +70,53 @@ class Tag(_Strict):
     title_zh: Text
     category: list[Annotated[str, Field(pattern=_WORD)]] = Field(min_length=2, max_length=3)
     """Path in the catalogue's tree; its first level is the folder of the model."""
-    kind: Literal["fact", "statistic", "rule", "preference", "score", "prediction", "lifecycle", "import"]
+    kind: Literal[
+        "fact",
+        "statistic",
+        "rule",
+        "preference",
+        "rfm",
+        "lifecycle",
+        "habit",
+        "sequence",
+        "score",
+        "prediction",
+        "import",
+        "derived",
+        "comparison",
+    ]
+    """How the value comes about; docs/tag-kinds.md has a worked example of each."""
     owner: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
     unit: Text | None
     if_missing: Literal["null", "zero", "false"]
     """What an object has that is not in the model: nothing known, none of it, or not so."""
     refresh: Literal["daily"]
     valid_for: Annotated[str, Field(pattern=r"^[1-9][0-9]*d$")]
-    """Days after which a value that was not computed again is stale."""
+    """Days after which a value that was not learnt again is stale."""
     personal_data: Literal["none", "indirect", "direct"]
     status: Literal["draft", "published", "retired"]
     since: datetime.date
     values: dict[Text, Text] | None = None
     """Value -> its Chinese name, for tags with a fixed set of values."""
+    version: Annotated[int, Field(ge=1, strict=True)] = 1
+    """Of the meaning: raised by hand when the same facts give another value."""
+    history: Annotated[bool, Field(strict=True)] = False
+    """Whether every value is kept with its days; when not said, so for booleans and tags with a fixed set of values."""
+    known_on: Annotated[str, Field(pattern=_WORD)] | None = None
+    """Column of the same model, a date: the day the value was last learnt. None: learnt anew with every build."""
 
     @property
     def valid_days(self) -> int:
         """`valid_for` as a number of days."""
         return int(self.valid_for.removesuffix("d"))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _history_unless_said(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or "history" in given:
+            return given
+        is_boolean = str(given.get("data_type")).lower() in _BOOLEAN_TYPES
+        return given | {"history": is_boolean or given.get("values") is not None}
 
     @field_validator("if_missing", mode="before")
     @classmethod
@@ -102,7 +135,7 @@ class Tag(_Strict):
     def _missing_fits_the_type(self, info: ValidationInfo) -> Tag:
         if self.if_missing == "zero" and not _NUMBER_TYPE.fullmatch(self.data_type.lower()):
             raise ValueError(f"if_missing: is zero, but a {self.data_type} cannot be zero; write null")
-        if self.if_missing == "false" and self.data_type.lower() not in ("boolean", "bool"):
+        if self.if_missing == "false" and self.data_type.lower() not in _BOOLEAN_TYPES:
             raise ValueError(f"if_missing: is false, but a {self.data_type} cannot be false; write null or zero")
         return self
 
@@ -122,7 +155,7 @@ class TagModel(_Strict):
     """The grain: which objects have a row."""
     key: str
     columns: list[Tag]
-    """The tags in declared order, without the key."""
+    """The tags in declared order, without the key and the dates that only say since when a tag is known."""
 
     @property
     def sql_path(self) -> Path:
@@ -190,14 +223,27 @@ def _checked_model(
     ]
     if key not in names:
         problems.append(f"{where}: columns: the key {key} is missing; add it, one row per {object_name}")
+    named = [(_dig(column, "config", "meta", "tag", "known_on"), column.get("name")) for column in columns]
+    known_on = {name for name, of in named if isinstance(name, str) and name != of}
     tags = []
     for column in columns:
-        if column.get("name") != key:
-            tag, found = _checked_tag(column, where, category)
-            problems += found
-            if tag:
-                tags.append(tag)
-    if len(columns) == names.count(key):
+        if column.get("name") == key:
+            continue
+        if column.get("name") in known_on:
+            problems += _known_on_problems(column, where)
+            if not _dig(column, "config", "meta", "tag"):
+                continue
+        tag, found = _checked_tag(column, where, category)
+        problems += found
+        if tag:
+            tags.append(tag)
+    problems += [
+        f"{where}: column {tag.name}: meta.tag.known_on: {tag.known_on!r} is no other column of the model; "
+        "declare it with data_type: date and a description"
+        for tag in tags
+        if tag.known_on and (tag.known_on not in names or tag.known_on in (tag.name, key))
+    ]
+    if not {*names} - {key} - known_on:
         problems.append(f"{where}: columns: holds no tag; declare at least one beside the key")
     model = TagModel(
         object=object_name,
@@ -209,6 +255,19 @@ def _checked_model(
         columns=tags,
     )
     return model, problems
+
+
+def _known_on_problems(column: dict[str, Any], where: str) -> list[str]:
+    """What is wrong with a column that says since when a tag is known."""
+    where = f"{where}: column {column['name']}"
+    problems = []
+    if str(column.get("data_type")).lower() != "date":
+        problems.append(
+            f"{where}: data_type: is {column.get('data_type')!r}, but tags name it in known_on; it must be a date"
+        )
+    if not column.get("description"):
+        problems.append(f"{where}: description: is missing; say on which day what was learnt")
+    return problems
 
 
 def _checked_tag(column: dict[str, Any], where: str, category: str) -> tuple[Tag | None, list[str]]:

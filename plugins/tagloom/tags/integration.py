@@ -10,8 +10,11 @@ from pathlib import Path
 
 from tagloom.tags.catalogue import catalogue_files
 from tagloom.tags.definitions import TagError, TagModel
+from tagloom.tags.history import history_files
+from tagloom.tags.long_form import long_form_files
+from tagloom.tags.scores import score_files
 from tagloom.tags.statistics import statistics_files
-from tagloom.tags.wide_tables import wide_table_files
+from tagloom.tags.wide_tables import stale_value_files, wide_table_files
 from tagloom.tags.written_text import published
 
 
@@ -26,4 +29,5 @@ def integration_files(models: list[TagModel]) -> dict[Path, str]:
         raise TagError("models/tag_category: no tag has the status published; there is nothing to put side by side")
     for object_name, group in groupby(models, key=lambda model: model.object):
         files |= wide_table_files(object_name, list(group))
-    return files | statistics_files(models)
+    files |= stale_value_files(models) | statistics_files(models) | score_files()
+    return files | history_files(models) | long_form_files(models)

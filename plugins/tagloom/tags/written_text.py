@@ -12,6 +12,9 @@ FOLDER = Path("models/tag_integration")
 """Where they are written, below the dbt project."""
 
 WRITTEN_SQL = "-- Written by `make tags` from the tag twins in models/tag_category; change those, not this file.\n"
+WRITTEN_VIEW = WRITTEN_SQL + "{{ config(materialized='view') }}\n\n"
+"""First lines of a written model that is a view."""
+
 WRITTEN_YAML = "# Written by `make tags` from the tag twins in models/tag_category; change those, not this file.\n"
 
 NUMERIC = ("tinyint", "smallint", "integer", "bigint", "decimal", "double", "float", "real")

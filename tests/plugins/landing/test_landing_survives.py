@@ -115,11 +115,16 @@ class Worker:
         """Start a landing; its process id."""
         self.process.stdin.write(f"{settings.home}|{settings.landing}\n")
         self.process.stdin.flush()
-        return int(self.process.stdout.readline().split()[1])
+        return self._number_behind("begun")
 
     def end(self) -> int:
         """Wait for the landing; its exit code."""
-        return int(self.process.stdout.readline().split()[1])
+        return self._number_behind("ended")
+
+    def _number_behind(self, word: str) -> int:
+        """Of the next line that begins so: on a slow machine DuckDB's progress bar writes between them."""
+        line = next(line for line in self.process.stdout if word in line)
+        return int(line.split(word)[1])
 
     def close(self) -> None:
         self.process.stdin.close()

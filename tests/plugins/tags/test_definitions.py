@@ -87,6 +87,63 @@ def test_if_missing_as_yaml_reads_bare_words(folder):
     assert [read.if_missing for read in model.columns] == ["false", "zero", "null"]
 
 
+def test_version_and_history_when_a_twin_says_nothing(folder):
+    write(
+        folder,
+        column("is_new", "boolean", meta=tag(if_missing=False)),
+        column("segment", meta=tag(values={"champion": "冠军客户"})),
+        column("orders", "integer"),
+        column("was_new", "boolean", meta=tag(history=False)),
+        column("tier", meta=tag(history=True, version=3)),
+    )
+    [model] = load_tags(folder)
+    assert [read.history for read in model.columns] == [True, True, False, False, True]
+    assert [read.version for read in model.columns] == [1, 1, 1, 1, 3]
+
+
+ASKED_ON = {"name": "asked_on", "data_type": "date", "description": "The day of the answer."}
+
+
+def test_the_date_a_tag_is_known_on_is_no_tag(folder):
+    [model] = load_tags(write(folder, column(meta=tag(known_on="asked_on")), ASKED_ON))
+    assert [(read.name, read.known_on) for read in model.columns] == [("rfm_segment", "asked_on")]
+
+
+def test_a_tag_may_be_known_on_the_date_that_another_tag_is(folder):
+    [model] = load_tags(write(folder, column(meta=tag(known_on="asked_on")), column("asked_on", "date")))
+    assert [read.name for read in model.columns] == ["rfm_segment", "asked_on"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"data_type": "timestamp"},
+            "column asked_on: data_type: is 'timestamp', but tags name it in known_on; it must",
+        ),
+        ({"data_type": None}, "column asked_on: data_type: is None, but tags name it in known_on; it must be a date"),
+        ({"description": ""}, "column asked_on: description: is missing; say on which day what was learnt"),
+    ],
+)
+def test_the_date_a_tag_is_known_on_is_declared(folder, changes, sentence):
+    [problem] = problems(write(folder, column(meta=tag(known_on="asked_on")), ASKED_ON | changes))
+    assert problem.startswith(f"{WHERE}: {sentence}")
+
+
+def test_a_date_alone_is_no_tag(folder):
+    assert (
+        f"{WHERE}: column asked_on: config.meta.tag: is missing; add it with title, kind"
+        in problems(write(folder, ASKED_ON))[0]
+    )
+
+
+def test_every_kind_of_tag_may_be_declared(folder):
+    kinds = ["fact", "statistic", "rule", "preference", "rfm", "lifecycle", "habit", "sequence", "score", "prediction"]
+    kinds += ["import", "derived", "comparison"]
+    [model] = load_tags(write(folder, *(column(f"by_{kind}", meta=tag(kind=kind)) for kind in kinds)))
+    assert [read.kind for read in model.columns] == kinds
+
+
 def test_models_come_in_the_order_of_objects(folder):
     write(
         folder,
@@ -141,6 +198,27 @@ HERE = f"{WHERE}: column rfm_segment: "
         (
             {"category": ["worth", "rfm"]},
             "meta.tag.category: begins with 'worth', but the folder is 'value'; make them",
+        ),
+        ({"version": 0}, "meta.tag.version: 0 is not allowed; write a whole number from 1 on, one more whenever"),
+        ({"version": "2"}, "meta.tag.version: '2' is not allowed; write a whole number from 1 on"),
+        ({"version": True}, "meta.tag.version: True is not allowed; write a whole number from 1 on"),
+        ({"history": "yes"}, "meta.tag.history: 'yes' is not allowed; write true to keep every value"),
+        ({"known_on": "Asked on"}, "meta.tag.known_on: 'Asked on' is not allowed; write the name of another column"),
+        (
+            {"known_on": ["asked_on"]},
+            "meta.tag.known_on: ['asked_on'] is not allowed; write the name of another column",
+        ),
+        (
+            {"known_on": "asked_on"},
+            "meta.tag.known_on: 'asked_on' is no other column of the model; declare it with data_type: date",
+        ),
+        (
+            {"known_on": "rfm_segment"},
+            "meta.tag.known_on: 'rfm_segment' is no other column of the model; declare it with data_type: date",
+        ),
+        (
+            {"known_on": "person_id"},
+            "meta.tag.known_on: 'person_id' is no other column of the model; declare it with data_type: date",
         ),
         ({"values": {True: "是"}}, "meta.tag.values: True is not allowed; write each value the tag can have"),
         ({"name": "x"}, "meta.tag.name: belongs to the column; move it out"),

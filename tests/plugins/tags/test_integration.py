@@ -1,4 +1,4 @@
-"""What is written from tag twins: wide tables that hold each published tag once, the catalogue and the statistics."""
+"""What is written from tag twins as a whole: each published tag once in the wide tables, every tag in the catalogue."""
 
 from __future__ import annotations
 
@@ -11,167 +11,35 @@ from pathlib import Path
 import duckdb
 import pytest
 import yaml
-from tagloom.tags.catalogue import CATALOGUE_COLUMNS, CATALOGUE_SEED
-from tagloom.tags.definitions import OBJECT_KEYS, Tag, TagError, TagModel
+from tagloom.tags.definitions import TagError
 from tagloom.tags.integration import integration_files
 from tagloom.tags.written_text import FOLDER
 
+from tests.plugins.tags.tag_models import model, tag
+from tests.plugins.tags.test_wide_tables import TWO_CATEGORIES, columns
 
-def tag(name: str, data_type: str = "integer", category: str = "value", **changes) -> Tag:
-    right = {
-        "name": name,
-        "data_type": data_type,
-        "description": f"What {name} says.",
-        "title": name,
-        "title_zh": "标签",
-        "category": [category, "detail"],
-        "kind": "statistic",
-        "owner": "loyalty@example.com",
-        "unit": "orders",
-        "if_missing": "null",
-        "refresh": "daily",
-        "valid_for": "7d",
-        "personal_data": "indirect",
-        "status": "published",
-        "since": datetime.date(2026, 11, 22),
-    }
-    return Tag.model_validate(right | changes)
-
-
-def model(name: str, *tags: Tag, category: str = "value", of: str = "person") -> TagModel:
-    return TagModel(
-        object=of,
-        category=category,
-        name=name,
-        path=Path(f"{name}.yml"),
-        description="One row per object.",
-        key=OBJECT_KEYS[of],
-        columns=list(tags),
-    )
-
-
-TWO_CATEGORIES = [
-    model("tag_channel__usage", tag("channel", "varchar", "channel"), category="channel"),
-    model(
-        "tag_value__spend",
-        tag("orders", if_missing="zero"),
-        tag("spend", "decimal(14,2)", if_missing="zero"),
-        tag("is_big", "boolean", if_missing="false"),
-        tag("basket", "double"),
-    ),
-]
-
-
-def run(files: dict[Path, str], name: str, **tables: str) -> list[dict]:
-    """Run the SQL of a written person table over other tables, given as `values` lists with their columns."""
-    with duckdb.connect() as connection:
-        for table, select in tables.items():
-            connection.execute(f"create table {table} as {select}")
-        for table in (*(f"person_tags_{category}" for category in ("channel", "value")), "person_tags", name):
-            path = FOLDER / "person" / f"{table}.sql"
-            sql = files.get(path) or files[FOLDER / f"{table}.sql"]
-            sql = re.sub(r"\{\{ ref\('(\w+)'\) \}\}", r"\1", sql)
-            sql = sql.replace("{{ dbt.type_string() }}", "varchar").replace(
-                "{{ tagloom.as_of_date() }}", "date '2017-12-31'"
-            )
-            connection.execute(f"create or replace table {table} as {sql}")
-        cursor = connection.execute(f"from {name} order by all")
-        names = [column[0] for column in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-
-PERSONS = "select * from (values (1), (2)) as t (person_id)"
-USAGE = "select 1 as person_id, 'web' as channel"
-SPEND = "select 2 as person_id, 3 as orders, 9.5::decimal(14,2) as spend, true as is_big, 3.1::double as basket"
-TABLES = {"persons": PERSONS, "tag_channel__usage": USAGE, "tag_value__spend": SPEND}
+SEED = Path("seeds/tag_definitions.csv")
 
 
 def catalogue(files: dict[Path, str]) -> list[dict]:
-    return list(csv.DictReader(io.StringIO(files[CATALOGUE_SEED])))
+    """The rows of the written seed, read as dbt reads it."""
+    return list(csv.DictReader(io.StringIO(files[SEED])))
 
 
-def columns(files: dict[Path, str], table: str, of: str = "person") -> list[str]:
-    [described] = yaml.safe_load(files[FOLDER / of / f"{table}.yml"])["models"]
-    return [column["name"] for column in described["columns"]]
-
-
-def test_the_files_of_two_categories():
-    assert set(integration_files(TWO_CATEGORIES)) == {
-        *(
-            FOLDER / "person" / f"{table}{suffix}"
-            for table in ("person_tags", "person_tags_channel", "person_tags_value")
-            for suffix in (".sql", ".yml")
-        ),
-        *(FOLDER / f"{table}{suffix}" for table in ("tag_catalog", "tag_statistics") for suffix in (".sql", ".yml")),
-        CATALOGUE_SEED,
-        Path("seeds/_tag_definitions.yml"),
-    }
-
-
-def test_every_person_has_a_row_and_what_is_missing_is_filled_as_declared():
-    of_nobody, of_somebody = run(integration_files(TWO_CATEGORIES), "person_tags", **TABLES)
-    assert list(of_nobody) == ["person_id", "channel", "orders", "spend", "is_big", "basket"]
-    assert list(of_nobody.values()) == [1, "web", 0, 0, False, None]
-    assert [str(value) for value in of_somebody.values()] == ["2", "None", "3", "9.50", "True", "3.1"]
-
-
-def test_the_types_are_those_of_the_contract():
+def test_every_written_model_has_its_twin():
     files = integration_files(TWO_CATEGORIES)
-    types = {
-        column["name"]: column["data_type"]
-        for column in yaml.safe_load(files[FOLDER / "person" / "person_tags.yml"])["models"][0]["columns"]
-    }
-    assert types == {
-        "person_id": "bigint",
-        "channel": "varchar",
-        "orders": "integer",
-        "spend": "decimal(14,2)",
-        "is_big": "boolean",
-        "basket": "double",
-    }
-    assert (
-        "cast(coalesce(tag_value__spend.spend, 0) as decimal(14, 2)) as spend"
-        in (files[FOLDER / "person" / "person_tags_value.sql"])
-    )
-
-
-def test_the_statistics_count_what_is_filled():
-    rows = {row["tag"]: row for row in run(integration_files(TWO_CATEGORIES), "tag_statistics", **TABLES)}
-    assert list(rows) == ["basket", "channel", "is_big", "orders", "spend"]
-    channel, orders = rows["channel"], rows["orders"]
-    assert (channel["objects"], channel["filled"], channel["coverage"], channel["distinct_values"]) == (2, 1, 0.5, 1)
-    assert (channel["lowest_value"], channel["highest_value"], channel["mean_value"]) == ("web", "web", None)
-    assert (orders["lowest_value"], orders["highest_value"], orders["mean_value"]) == ("0", "3", 1.5)
-    assert {row["as_of_date"] for row in rows.values()} == {datetime.date(2017, 12, 31)}
-
-
-def test_the_statistics_of_no_persons_have_no_coverage():
-    rows = run(integration_files(TWO_CATEGORIES), "tag_statistics", **TABLES | {"persons": f"{PERSONS} limit 0"})
-    assert {(row["objects"], row["filled"], row["coverage"]) for row in rows} == {(0, 0, None)}
-
-
-@pytest.mark.parametrize("of", ["store", "household"])
-def test_another_object_gets_a_spine_of_the_keys_that_its_models_know(of):
-    files = integration_files(
-        [
-            model(f"tag_{of}__a", tag("a", category="sales"), of=of, category="sales"),
-            model(f"tag_{of}__b", tag("b", category="visits"), of=of, category="visits"),
-        ]
-    )
-    spine = re.sub(r"\{\{ ref\('(\w+)'\) \}\}", r"\1", files[FOLDER / of / f"{of}_tags_spine.sql"])
-    with duckdb.connect() as connection:
-        connection.execute(f"create table tag_{of}__a as select unnest(['s1', 's2']) as {of}_id")
-        connection.execute(f"create table tag_{of}__b as select unnest(['s2', 's3']) as {of}_id")
-        assert sorted(connection.execute(spine).fetchall()) == [("s1",), ("s2",), ("s3",)]
-    assert columns(files, f"{of}_tags", of) == [f"{of}_id", "a", "b"]
-    [described] = yaml.safe_load(files[FOLDER / of / f"{of}_tags.yml"])["models"]
-    assert described["columns"][0]["data_type"] == "varchar"
+    models = {path for path in files if path.parts[0] == "models"}
+    assert {path.with_suffix(".yml") for path in models} == {path for path in models if path.suffix == ".yml"}
+    assert {path.with_suffix(".sql") for path in models} == {path for path in models if path.suffix == ".sql"}
+    for path in models:
+        if path.suffix == ".yml":
+            [described] = yaml.safe_load(files[path])["models"]
+            assert described["name"] == path.stem
 
 
 def test_the_catalogue_holds_every_tag_with_every_property():
     rows = catalogue(integration_files(TWO_CATEGORIES))
     assert [row["tag"] for row in rows] == ["channel", "orders", "spend", "is_big", "basket"]
-    assert list(rows[0]) == list(CATALOGUE_COLUMNS)
     assert rows[1] == {
         "tag": "orders",
         "object": "person",
@@ -185,12 +53,66 @@ def test_the_catalogue_holds_every_tag_with_every_property():
         "owner": "loyalty@example.com",
         "refresh": "daily",
         "valid_days": "7",
+        "known_on": "",
         "personal_data": "indirect",
         "status": "published",
         "since": "2026-11-22",
+        "version": "1",
+        "history": "false",
         "model": "tag_value__spend",
+        "sql_path": "models/tag_category/person/value/tag_value__spend.sql",
         "description": "What orders says.",
     }
+
+
+def test_what_a_tag_says_of_versions_and_time_is_in_the_catalogue():
+    models = [model("tag_value__a", tag("is_a", "boolean", version=4, known_on="asked_on", personal_data="direct"))]
+    [row] = catalogue(integration_files(models))
+    assert (row["version"], row["history"], row["known_on"], row["personal_data"]) == (
+        "4",
+        "true",
+        "asked_on",
+        "direct",
+    )
+
+
+def test_the_catalogue_adds_what_only_a_build_knows():
+    files = integration_files(TWO_CATEGORIES)
+    sql = re.sub(r"\{\{ ref\('(\w+)'\) \}\}", r"\1", files[FOLDER / "tag_catalog.sql"])
+    with duckdb.connect() as connection:
+        said = catalogue(files)
+        connection.execute(f"create table tag_definitions ({', '.join(f'{name} varchar' for name in said[0])})")
+        connection.executemany(
+            f"insert into tag_definitions values ({', '.join('?' * len(said[0]))})",
+            [list(row.values()) for row in said],
+        )
+        connection.execute(
+            "create table stg_operations__tag_definitions as select 'person' as object, 'orders' as tag, 1 as version, "
+            "'abc' as definition_hash, date '2017-12-31' as changed_on"
+        )
+        connection.execute(
+            "create table stg_operations__tag_lineage as select 'person' as object, 'orders' as tag, "
+            "'pos.basket_lines' as upstream_sources, 'stg_pos__basket_lines.sold_at' as upstream_columns, "
+            "'audience_a' as used_by, 'select 1' as model_sql"
+        )
+        names = [column[0] for column in connection.execute(sql).description]
+        rows = [dict(zip(names, row, strict=True)) for row in connection.execute(sql).fetchall()]
+    [described] = yaml.safe_load(files[FOLDER / "tag_catalog.yml"])["models"]
+    assert names == [column["name"] for column in described["columns"]]
+    assert len(rows) == 5
+    [orders] = [row for row in rows if row["tag"] == "orders"]
+    built = ["definition_hash", "changed_on", "upstream_sources", "upstream_columns", "used_by", "sql"]
+    assert [orders[name] for name in built] == [
+        "abc",
+        datetime.date(2017, 12, 31),
+        "pos.basket_lines",
+        "stg_pos__basket_lines.sold_at",
+        "audience_a",
+        "select 1",
+    ]
+    assert (orders["version"], orders["history"]) == (1, False)
+    [spend] = [row for row in rows if row["tag"] == "spend"]
+    assert [spend[name] for name in built] == [None] * 6
 
 
 @pytest.mark.parametrize("status", ["draft", "retired"])
@@ -198,8 +120,8 @@ def test_a_tag_that_is_not_published_is_in_the_catalogue_alone(status):
     unpublished = model("tag_value__more", tag("secret", status=status), tag("open"))
     files = integration_files([*TWO_CATEGORIES[:1], unpublished])
     assert {row["tag"]: row["status"] for row in catalogue(files)}["secret"] == status
-    assert [path for path, content in files.items() if "secret" in content] == [CATALOGUE_SEED]
-    assert columns(files, "person_tags") == ["person_id", "channel", "open"]
+    assert [path for path, content in files.items() if "secret" in content] == [SEED]
+    assert list(columns(files, "person_tags")) == ["person_id", "channel", "open"]
 
 
 def test_a_model_or_an_object_without_a_published_tag_is_read_by_nobody():

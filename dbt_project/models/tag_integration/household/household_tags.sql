@@ -1,4 +1,6 @@
 -- Written by `make tags` from the tag twins in models/tag_category; change those, not this file.
+{{ config(materialized='view') }}
+
 with spine as (
     select household_id
     from {{ ref('household_tags_spine') }}

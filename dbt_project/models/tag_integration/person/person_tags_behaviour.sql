@@ -15,6 +15,27 @@ tag_behaviour__cart as (
     from {{ ref('tag_behaviour__cart') }}
 ),
 
+tag_behaviour__funnel as (
+    select
+        person_id,
+        deepest_web_step_30d,
+        deepest_web_step_365d,
+        usual_web_exit
+    from {{ ref('tag_behaviour__funnel') }}
+),
+
+tag_behaviour__journeys as (
+    select
+        person_id,
+        search_days_bought_365d,
+        search_to_order_rate,
+        has_unmet_search,
+        long_looks_365d,
+        repeat_view_days_365d,
+        last_cart_outcome
+    from {{ ref('tag_behaviour__journeys') }}
+),
+
 tag_behaviour__store_visits as (
     select
         person_id,
@@ -49,6 +70,15 @@ side_by_side as (
         tag_behaviour__cart.cart_abandonment_rate,
         tag_behaviour__cart.last_abandoned_cart_date,
         cast(coalesce(tag_behaviour__cart.failed_payments_365d, 0) as integer) as failed_payments_365d,
+        tag_behaviour__funnel.deepest_web_step_30d,
+        tag_behaviour__funnel.deepest_web_step_365d,
+        tag_behaviour__funnel.usual_web_exit,
+        cast(coalesce(tag_behaviour__journeys.search_days_bought_365d, 0) as integer) as search_days_bought_365d,
+        tag_behaviour__journeys.search_to_order_rate,
+        coalesce(tag_behaviour__journeys.has_unmet_search, false) as has_unmet_search,
+        cast(coalesce(tag_behaviour__journeys.long_looks_365d, 0) as integer) as long_looks_365d,
+        cast(coalesce(tag_behaviour__journeys.repeat_view_days_365d, 0) as integer) as repeat_view_days_365d,
+        tag_behaviour__journeys.last_cart_outcome,
         tag_behaviour__store_visits.wifi_visits_30d,
         tag_behaviour__store_visits.wifi_visits_90d,
         tag_behaviour__store_visits.last_wifi_visit_date,
@@ -66,6 +96,10 @@ side_by_side as (
     from spine
     left join tag_behaviour__cart
         on spine.person_id = tag_behaviour__cart.person_id
+    left join tag_behaviour__funnel
+        on spine.person_id = tag_behaviour__funnel.person_id
+    left join tag_behaviour__journeys
+        on spine.person_id = tag_behaviour__journeys.person_id
     left join tag_behaviour__store_visits
         on spine.person_id = tag_behaviour__store_visits.person_id
     left join tag_behaviour__web

@@ -4,6 +4,22 @@ with spine as (
     from {{ ref('persons') }}
 ),
 
+tag_channel__contact as (
+    select
+        person_id,
+        contact_channel,
+        is_promotable
+    from {{ ref('tag_channel__contact') }}
+),
+
+tag_channel__journeys as (
+    select
+        person_id,
+        web_led_store_orders_365d,
+        is_web_to_store_shopper
+    from {{ ref('tag_channel__journeys') }}
+),
+
 tag_channel__reach as (
     select
         person_id,
@@ -32,6 +48,10 @@ tag_channel__usage as (
 side_by_side as (
     select
         spine.person_id,
+        tag_channel__contact.contact_channel,
+        coalesce(tag_channel__contact.is_promotable, false) as is_promotable,
+        cast(coalesce(tag_channel__journeys.web_led_store_orders_365d, 0) as integer) as web_led_store_orders_365d,
+        coalesce(tag_channel__journeys.is_web_to_store_shopper, false) as is_web_to_store_shopper,
         coalesce(tag_channel__reach.has_active_card, false) as has_active_card,
         coalesce(tag_channel__reach.has_web_account, false) as has_web_account,
         coalesce(tag_channel__reach.has_app, false) as has_app,
@@ -46,6 +66,10 @@ side_by_side as (
         tag_channel__usage.dominant_channel,
         coalesce(tag_channel__usage.is_multichannel, false) as is_multichannel
     from spine
+    left join tag_channel__contact
+        on spine.person_id = tag_channel__contact.person_id
+    left join tag_channel__journeys
+        on spine.person_id = tag_channel__journeys.person_id
     left join tag_channel__reach
         on spine.person_id = tag_channel__reach.person_id
     left join tag_channel__usage

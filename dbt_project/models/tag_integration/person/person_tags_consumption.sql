@@ -4,6 +4,15 @@ with spine as (
     from {{ ref('persons') }}
 ),
 
+tag_consumption__missions as (
+    select
+        person_id,
+        usual_mission,
+        stock_up_trips_365d,
+        last_order_amount
+    from {{ ref('tag_consumption__missions') }}
+),
+
 tag_consumption__rhythm as (
     select
         person_id,
@@ -36,13 +45,17 @@ tag_consumption__variety as (
         person_id,
         distinct_products_365d,
         departments_shopped_365d,
-        repeat_product_share
+        repeat_product_share,
+        novelty_index
     from {{ ref('tag_consumption__variety') }}
 ),
 
 side_by_side as (
     select
         spine.person_id,
+        tag_consumption__missions.usual_mission,
+        cast(coalesce(tag_consumption__missions.stock_up_trips_365d, 0) as integer) as stock_up_trips_365d,
+        tag_consumption__missions.last_order_amount,
         cast(coalesce(tag_consumption__rhythm.shopping_days_365d, 0) as integer) as shopping_days_365d,
         tag_consumption__rhythm.purchase_interval_days,
         tag_consumption__rhythm.purchase_rhythm,
@@ -60,8 +73,11 @@ side_by_side as (
         tag_consumption__spend.spend_trend,
         cast(coalesce(tag_consumption__variety.distinct_products_365d, 0) as integer) as distinct_products_365d,
         cast(coalesce(tag_consumption__variety.departments_shopped_365d, 0) as integer) as departments_shopped_365d,
-        tag_consumption__variety.repeat_product_share
+        tag_consumption__variety.repeat_product_share,
+        tag_consumption__variety.novelty_index
     from spine
+    left join tag_consumption__missions
+        on spine.person_id = tag_consumption__missions.person_id
     left join tag_consumption__rhythm
         on spine.person_id = tag_consumption__rhythm.person_id
     left join tag_consumption__spend

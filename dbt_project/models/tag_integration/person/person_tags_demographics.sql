@@ -18,6 +18,13 @@ tag_demographics__household as (
     from {{ ref('tag_demographics__household') }}
 ),
 
+tag_demographics__life_stage as (
+    select
+        person_id,
+        life_stage
+    from {{ ref('tag_demographics__life_stage') }}
+),
+
 tag_demographics__profile as (
     select
         person_id,
@@ -50,6 +57,7 @@ side_by_side as (
         tag_demographics__household.has_kids,
         tag_demographics__household.home_ownership,
         tag_demographics__household.marital_status,
+        tag_demographics__life_stage.life_stage,
         tag_demographics__profile.age_band,
         tag_demographics__profile.generation,
         tag_demographics__profile.birthday_month,
@@ -62,6 +70,8 @@ side_by_side as (
     from spine
     left join tag_demographics__household
         on spine.person_id = tag_demographics__household.person_id
+    left join tag_demographics__life_stage
+        on spine.person_id = tag_demographics__life_stage.person_id
     left join tag_demographics__profile
         on spine.person_id = tag_demographics__profile.person_id
     left join tag_demographics__shared_household

@@ -4,6 +4,15 @@ with spine as (
     from {{ ref('persons') }}
 ),
 
+tag_lifecycle__onboarding as (
+    select
+        person_id,
+        onboarding_step,
+        days_to_second_order,
+        is_reactivated
+    from {{ ref('tag_lifecycle__onboarding') }}
+),
+
 tag_lifecycle__stage as (
     select
         person_id,
@@ -20,6 +29,9 @@ tag_lifecycle__stage as (
 side_by_side as (
     select
         spine.person_id,
+        tag_lifecycle__onboarding.onboarding_step,
+        tag_lifecycle__onboarding.days_to_second_order,
+        coalesce(tag_lifecycle__onboarding.is_reactivated, false) as is_reactivated,
         tag_lifecycle__stage.first_order_date,
         tag_lifecycle__stage.last_order_date,
         tag_lifecycle__stage.days_since_last_order,
@@ -28,6 +40,8 @@ side_by_side as (
         tag_lifecycle__stage.lifecycle_stage,
         coalesce(tag_lifecycle__stage.is_due_for_purchase, false) as is_due_for_purchase
     from spine
+    left join tag_lifecycle__onboarding
+        on spine.person_id = tag_lifecycle__onboarding.person_id
     left join tag_lifecycle__stage
         on spine.person_id = tag_lifecycle__stage.person_id
 )

@@ -16,6 +16,16 @@ tag_preference__assortment as (
     from {{ ref('tag_preference__assortment') }}
 ),
 
+tag_preference__needs as (
+    select
+        person_id,
+        pet_kind,
+        has_baby_needs,
+        is_alcohol_buyer,
+        is_tobacco_buyer
+    from {{ ref('tag_preference__needs') }}
+),
+
 tag_preference__price as (
     select
         person_id,
@@ -37,6 +47,19 @@ tag_preference__store as (
     from {{ ref('tag_preference__store') }}
 ),
 
+tag_preference__tastes as (
+    select
+        person_id,
+        signature_category,
+        signature_category_index,
+        signature_categories,
+        fresh_food_index,
+        convenience_food_index,
+        home_cooking_index,
+        eating_style
+    from {{ ref('tag_preference__tastes') }}
+),
+
 side_by_side as (
     select
         spine.person_id,
@@ -46,6 +69,10 @@ side_by_side as (
         tag_preference__assortment.favourite_category_index,
         tag_preference__assortment.distinctive_department,
         tag_preference__assortment.distinctive_department_lift,
+        tag_preference__needs.pet_kind,
+        coalesce(tag_preference__needs.has_baby_needs, false) as has_baby_needs,
+        coalesce(tag_preference__needs.is_alcohol_buyer, false) as is_alcohol_buyer,
+        coalesce(tag_preference__needs.is_tobacco_buyer, false) as is_tobacco_buyer,
         tag_preference__price.private_label_index,
         tag_preference__price.brand_kind_preference,
         tag_preference__price.discount_index,
@@ -54,14 +81,25 @@ side_by_side as (
         tag_preference__price.coupon_order_share,
         tag_preference__store.favourite_store_id,
         tag_preference__store.favourite_store_index,
-        cast(coalesce(tag_preference__store.stores_shopped_365d, 0) as integer) as stores_shopped_365d
+        cast(coalesce(tag_preference__store.stores_shopped_365d, 0) as integer) as stores_shopped_365d,
+        tag_preference__tastes.signature_category,
+        tag_preference__tastes.signature_category_index,
+        tag_preference__tastes.signature_categories,
+        tag_preference__tastes.fresh_food_index,
+        tag_preference__tastes.convenience_food_index,
+        tag_preference__tastes.home_cooking_index,
+        tag_preference__tastes.eating_style
     from spine
     left join tag_preference__assortment
         on spine.person_id = tag_preference__assortment.person_id
+    left join tag_preference__needs
+        on spine.person_id = tag_preference__needs.person_id
     left join tag_preference__price
         on spine.person_id = tag_preference__price.person_id
     left join tag_preference__store
         on spine.person_id = tag_preference__store.person_id
+    left join tag_preference__tastes
+        on spine.person_id = tag_preference__tastes.person_id
 )
 
 select * from side_by_side

@@ -1,7 +1,18 @@
 -- Written by `make tags` from the tag twins in models/tag_category; change those, not this file.
+{{ config(materialized='view') }}
+
 with spine as (
     select product_id
     from {{ ref('product_tags_spine') }}
+),
+
+product_tags_lifecycle as (
+    select
+        product_id,
+        peak_month,
+        is_seasonal,
+        product_stage
+    from {{ ref('product_tags_lifecycle') }}
 ),
 
 product_tags_price as (
@@ -23,6 +34,7 @@ product_tags_sales as (
         buyers_90d,
         sales_decile,
         repeat_purchase_share,
+        repurchase_cycle_days,
         sales_trend,
         last_sold_date
     from {{ ref('product_tags_sales') }}
@@ -31,6 +43,9 @@ product_tags_sales as (
 side_by_side as (
     select
         spine.product_id,
+        product_tags_lifecycle.peak_month,
+        product_tags_lifecycle.is_seasonal,
+        product_tags_lifecycle.product_stage,
         product_tags_price.average_price_365d,
         product_tags_price.price_band,
         product_tags_price.is_private_label,
@@ -41,9 +56,12 @@ side_by_side as (
         product_tags_sales.buyers_90d,
         product_tags_sales.sales_decile,
         product_tags_sales.repeat_purchase_share,
+        product_tags_sales.repurchase_cycle_days,
         product_tags_sales.sales_trend,
         product_tags_sales.last_sold_date
     from spine
+    inner join product_tags_lifecycle
+        on spine.product_id = product_tags_lifecycle.product_id
     inner join product_tags_price
         on spine.product_id = product_tags_price.product_id
     inner join product_tags_sales

@@ -12,6 +12,7 @@ tag_product__sales as (
         buyers_90d,
         sales_decile,
         repeat_purchase_share,
+        repurchase_cycle_days,
         sales_trend,
         last_sold_date
     from {{ ref('tag_product__sales') }}
@@ -25,6 +26,7 @@ side_by_side as (
         cast(coalesce(tag_product__sales.buyers_90d, 0) as integer) as buyers_90d,
         tag_product__sales.sales_decile,
         tag_product__sales.repeat_purchase_share,
+        tag_product__sales.repurchase_cycle_days,
         tag_product__sales.sales_trend,
         tag_product__sales.last_sold_date
     from spine

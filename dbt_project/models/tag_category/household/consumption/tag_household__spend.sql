@@ -44,19 +44,12 @@ per_household as (
     group by household_id
 ),
 
-order_lines as (
-    -- fuel, goods outside the catalogue and bookings at the till say nothing about taste
+categories as (
     select
         person_id,
         department,
-        sum(sales_amount) as sales_amount
-    from {{ ref('int_order_lines') }}
-    where
-        is_in_catalogue
-        and counts_pieces
-        and department not in ('COUPON', 'MISCELLANEOUS')
-        and {{ tagloom.in_last_days('order_date', 365) }}
-    group by person_id, department
+        sales_amount
+    from {{ ref('int_categories_bought') }}
 ),
 
 everybodys_departments as (
@@ -64,20 +57,20 @@ everybodys_departments as (
         department,
         sum(sales_amount) as department_amount,
         sum(sum(sales_amount)) over () as total_amount
-    from order_lines
+    from categories
     group by department
 ),
 
 departments as (
     select
         members.household_id,
-        order_lines.department,
-        sum(order_lines.sales_amount) as sales_amount,
-        sum(sum(order_lines.sales_amount)) over (partition by members.household_id) as household_amount
+        categories.department,
+        sum(categories.sales_amount) as sales_amount,
+        sum(sum(categories.sales_amount)) over (partition by members.household_id) as household_amount
     from members
-    inner join order_lines
-        on members.person_id = order_lines.person_id
-    group by members.household_id, order_lines.department
+    inner join categories
+        on members.person_id = categories.person_id
+    group by members.household_id, categories.department
 ),
 
 ranked_departments as (

@@ -1,26 +1,9 @@
 {{ config(meta={'updates': 'full_build'}) }}
 
-with order_lines as (
-    -- fuel, goods outside the catalogue and bookings at the till say nothing about taste
+with categories as (
     select *
-    from {{ ref('int_order_lines') }}
-    where
-        person_id is not null
-        and is_in_catalogue
-        and counts_pieces
-        and department not in ('COUPON', 'MISCELLANEOUS')
-        and {{ tagloom.in_last_days('order_date', 365) }}
-),
-
-categories as (
-    select
-        person_id,
-        department,
-        product_category,
-        sum(sales_amount) as sales_amount,
-        max(order_date) as last_order_date
-    from order_lines
-    group by person_id, department, product_category
+    from {{ ref('int_categories_bought') }}
+    where person_id is not null
 ),
 
 departments as (
@@ -28,78 +11,107 @@ departments as (
         person_id,
         department,
         sum(sales_amount) as sales_amount,
-        sum(sum(sales_amount)) over (partition by person_id) as person_amount,
-        sum(sum(sales_amount)) over (partition by department) as department_amount,
-        sum(sum(sales_amount)) over () as total_amount,
         max(last_order_date) as last_order_date
     from categories
     group by person_id, department
 ),
 
-ranked_departments as (
+favourite_departments as (
     select
-        *,
-        {{ tagloom.ratio(
-            'cast(sales_amount as double) * cast(total_amount as double)',
-            'cast(person_amount as double) * cast(department_amount as double)',
-            1
-        ) }} as lift,
-        row_number() over (
-            partition by person_id order by sales_amount desc, last_order_date desc, department asc
-        ) as place
+        person_id,
+        sum(sales_amount) as person_amount,
+        max(sales_amount) as sales_amount,
+        {{ tagloom.first_by('department', [
+            '-sales_amount',
+            tagloom.days_between('last_order_date', tagloom.as_of_date()),
+            'department',
+        ]) }} as department
     from departments
+    group by person_id
+),
+
+everybodys_departments as (
+    select
+        department,
+        sum(sales_amount) as department_amount,
+        sum(sum(sales_amount)) over () as total_amount
+    from departments
+    group by department
+),
+
+departments_with_lift as (
+    -- five percent of the own spend at least, so that one bouquet makes nobody a florist's friend
+    select
+        departments.person_id,
+        departments.department,
+        departments.sales_amount,
+        {{ tagloom.ratio(
+            'cast(departments.sales_amount as double) * cast(everybodys_departments.total_amount as double)',
+            'cast(favourite_departments.person_amount as double)
+            * cast(everybodys_departments.department_amount as double)',
+            1
+        ) }} as lift
+    from departments
+    inner join favourite_departments
+        on departments.person_id = favourite_departments.person_id
+    inner join everybodys_departments
+        on departments.department = everybodys_departments.department
+    where departments.sales_amount >= favourite_departments.person_amount * 0.05
 ),
 
 distinctive_departments as (
-    -- five percent of the own spend at least, so that one bouquet makes nobody a florist's friend
     select
         person_id,
-        department,
-        lift,
-        row_number() over (
-            partition by person_id order by lift desc, sales_amount desc, department asc
-        ) as place
-    from ranked_departments
-    where lift >= 1.5 and sales_amount >= person_amount * 0.05
+        max(lift) as lift,
+        {{ tagloom.first_by('department', ['-lift', '-sales_amount', 'department']) }} as department
+    from departments_with_lift
+    where lift >= 1.5
+    group by person_id
 ),
 
-ranked_categories as (
+categories_of_all_departments as (
     select
         person_id,
         product_category,
         sum(sales_amount) as sales_amount,
-        row_number() over (
-            partition by person_id
-            order by sum(sales_amount) desc, max(last_order_date) desc, product_category asc
-        ) as place
+        max(last_order_date) as last_order_date
     from categories
     where product_category is not null and product_category not like 'COUPON%'
     group by person_id, product_category
 ),
 
+favourite_categories as (
+    select
+        person_id,
+        max(sales_amount) as sales_amount,
+        {{ tagloom.first_by('product_category', [
+            '-sales_amount',
+            tagloom.days_between('last_order_date', tagloom.as_of_date()),
+            'product_category',
+        ]) }} as product_category
+    from categories_of_all_departments
+    group by person_id
+),
+
 tagged as (
     select
-        ranked_departments.person_id,
-        ranked_departments.department as favourite_department,
+        favourite_departments.person_id,
+        favourite_departments.department as favourite_department,
         {{ tagloom.share_index(
-            'ranked_departments.sales_amount', 'ranked_departments.person_amount'
+            'favourite_departments.sales_amount', 'favourite_departments.person_amount'
         ) }} as favourite_department_index,
-        ranked_categories.product_category as favourite_category,
+        favourite_categories.product_category as favourite_category,
         {{ tagloom.share_index(
-            'ranked_categories.sales_amount', 'ranked_departments.person_amount'
+            'favourite_categories.sales_amount', 'favourite_departments.person_amount'
         ) }} as favourite_category_index,
         distinctive_departments.department as distinctive_department,
         distinctive_departments.lift as distinctive_department_lift
-    from ranked_departments
-    left join ranked_categories
-        on
-            ranked_departments.person_id = ranked_categories.person_id
-            and ranked_categories.place = 1
+    from favourite_departments
+    left join favourite_categories
+        on favourite_departments.person_id = favourite_categories.person_id
     left join distinctive_departments
-        on
-            ranked_departments.person_id = distinctive_departments.person_id
-            and distinctive_departments.place = 1
-    where ranked_departments.place = 1 and ranked_departments.person_amount > 0
+        on favourite_departments.person_id = distinctive_departments.person_id
+    where favourite_departments.person_amount > 0
 )
 
 select * from tagged

@@ -18,6 +18,7 @@ buyers_of_product as (
         sum(sales_amount) as sales_amount,
         {{ tagloom.sum_in_last_days('sales_amount', 'order_date', 90) }} as sales_90d,
         {{ tagloom.sum_in_last_days('sales_amount', 'order_date', 180) }} as sales_180d,
+        {{ tagloom.days_between('min(order_date)', 'max(order_date)') }} as days_from_first_to_last,
         max(order_date) as last_sold_date
     from order_lines
     group by product_id, person_id
@@ -33,6 +34,8 @@ per_product as (
         count(case when orders_90d > 0 then person_id end) as buyers_90d,
         count(person_id) as buyers,
         count(case when orders > 1 then person_id end) as repeat_buyers,
+        sum(case when person_id is not null then days_from_first_to_last end) as days_between_orders,
+        sum(case when person_id is not null then orders - 1 end) as repeat_orders,
         max(last_sold_date) as last_sold_date
     from buyers_of_product
     group by product_id
@@ -48,6 +51,10 @@ tagged as (
             as sales_decile,
         {{ tagloom.share_index('per_product.repeat_buyers', 'per_product.buyers') }}
             as repeat_purchase_share,
+        case
+            when per_product.repeat_buyers >= 5
+                then {{ tagloom.ratio('per_product.days_between_orders', 'per_product.repeat_orders', 1) }}
+        end as repurchase_cycle_days,
         {{ tagloom.spend_trend(
             'per_product.sales_90d', '(per_product.sales_180d - per_product.sales_90d)'
         ) }} as sales_trend,

@@ -1,0 +1,181 @@
+{{ config(meta={'updates': 'full_build'}) }}
+
+with order_lines as (
+    -- fuel, goods outside the catalogue and bookings at the till say nothing about taste
+    select
+        person_id,
+        department,
+        product_category,
+        {{ tagloom.decay('order_date', 90) }} as weight
+    from {{ ref('int_order_lines') }}
+    where
+        person_id is not null
+        and is_in_catalogue
+        and counts_pieces
+        and department not in ('COUPON', 'MISCELLANEOUS')
+        and product_category is not null
+        and product_category not like 'COUPON%'
+        and {{ tagloom.in_last_days('order_date', 360) }}
+),
+
+categories as (
+    select
+        person_id,
+        department,
+        product_category,
+        sum(weight) as weight
+    from order_lines
+    group by person_id, department, product_category
+),
+
+ways_of_eating as (
+    select
+        *,
+        case
+            when department in ('PRODUCE', 'NUTRITION', 'SALAD BAR') then 'fresh'
+            when
+                department in ('CHEF SHOPPE', 'RESTAURANT')
+                or product_category in (
+                    'CONVENIENT BRKFST/WHLSM SNACKS', 'DINNER MXS:DRY', 'FROZEN PIZZA',
+                    'FRZN BREAKFAST FOODS', 'FRZN MEAT/MEAT DINNERS', 'FRZN POTATOES', 'HEAT/SERVE',
+                    'PREPARED FOOD', 'SANDWICHES', 'SOUP', 'SUSHI'
+                )
+                then 'convenience'
+            when
+                department in ('MEAT', 'SEAFOOD')
+                or product_category in (
+                    'BAKING MIXES', 'BAKING NEEDS', 'BUTTER', 'DRY BN/VEG/POTATO/RICE',
+                    'DRY NOODLES/PASTA', 'EGGS', 'FLOUR & MEALS', 'SHORTENING/OIL',
+                    'SPICES & EXTRACTS', 'SUGARS/SWEETNERS'
+                )
+                then 'cooking'
+        end as way_of_eating
+    from categories
+),
+
+ways_of_person as (
+    select
+        person_id,
+        sum(weight) as own_weight,
+        sum(case when way_of_eating = 'fresh' then weight else 0 end) as fresh_weight,
+        sum(case when way_of_eating = 'convenience' then weight else 0 end) as convenience_weight,
+        sum(case when way_of_eating = 'cooking' then weight else 0 end) as cooking_weight
+    from ways_of_eating
+    group by person_id
+),
+
+ways_of_all as (
+    select
+        sum(own_weight) as whole_weight_of_all,
+        sum(fresh_weight) as fresh_weight_of_all,
+        sum(convenience_weight) as convenience_weight_of_all,
+        sum(cooking_weight) as cooking_weight_of_all
+    from ways_of_person
+),
+
+category_weights as (
+    select
+        product_category,
+        sum(weight) as weight_of_all
+    from categories
+    group by product_category
+),
+
+tastes as (
+    -- two fresh purchases at least show a taste; nobody wants to see in a mail that we know of their illness
+    select
+        person_id,
+        product_category,
+        sum(weight) as weight
+    from categories
+    where
+        product_category not in (
+            'ADULT INCONTINENCE', 'ANTACIDS', 'CIGARETTES', 'CIGARS', 'FAMILY PLANNING',
+            'FEMININE HYGIENE', 'LAXATIVES', 'LIQUOR', 'TOBACCO OTHER'
+        )
+    group by person_id, product_category
+    having sum(weight) >= 2
+),
+
+indexed_tastes as (
+    select
+        tastes.*,
+        {{ tagloom.preference_index(
+            'tastes.weight', 'ways_of_person.own_weight',
+            'category_weights.weight_of_all', 'ways_of_all.whole_weight_of_all', prior=20
+        ) }} as category_index
+    from tastes
+    inner join ways_of_person on tastes.person_id = ways_of_person.person_id
+    inner join category_weights on tastes.product_category = category_weights.product_category
+    cross join ways_of_all
+),
+
+signatures as (
+    select
+        *,
+        row_number() over (
+            partition by person_id order by category_index desc, weight desc, product_category asc
+        ) as place
+    from indexed_tastes
+    where category_index >= 60
+),
+
+signature_of_person as (
+    select
+        person_id,
+        {{ tagloom.first_places_as_text('product_category', 'place', 1) }} as signature_category,
+        max(category_index) as signature_category_index,
+        {{ tagloom.first_places_as_text('product_category', 'place', 3) }} as signature_categories
+    from signatures
+    group by person_id
+),
+
+indexed_ways as (
+    select
+        ways_of_person.person_id,
+        {{ tagloom.preference_index(
+            'ways_of_person.fresh_weight', 'ways_of_person.own_weight',
+            'ways_of_all.fresh_weight_of_all', 'ways_of_all.whole_weight_of_all', prior=20
+        ) }} as fresh_food_index,
+        {{ tagloom.preference_index(
+            'ways_of_person.convenience_weight', 'ways_of_person.own_weight',
+            'ways_of_all.convenience_weight_of_all', 'ways_of_all.whole_weight_of_all', prior=20
+        ) }} as convenience_food_index,
+        {{ tagloom.preference_index(
+            'ways_of_person.cooking_weight', 'ways_of_person.own_weight',
+            'ways_of_all.cooking_weight_of_all', 'ways_of_all.whole_weight_of_all', prior=20
+        ) }} as home_cooking_index
+    from ways_of_person
+    cross join ways_of_all
+),
+
+tagged as (
+    select
+        indexed_ways.person_id,
+        signature_of_person.signature_category,
+        signature_of_person.signature_category_index,
+        signature_of_person.signature_categories,
+        indexed_ways.fresh_food_index,
+        indexed_ways.convenience_food_index,
+        indexed_ways.home_cooking_index,
+        case
+            when
+                greatest(
+                    indexed_ways.fresh_food_index,
+                    indexed_ways.convenience_food_index,
+                    indexed_ways.home_cooking_index
+                ) < 60
+                then 'mixed'
+            when
+                indexed_ways.fresh_food_index
+                >= greatest(indexed_ways.convenience_food_index, indexed_ways.home_cooking_index)
+                then 'fresh'
+            when indexed_ways.home_cooking_index >= indexed_ways.convenience_food_index
+                then 'cooking'
+            else 'convenience'
+        end as eating_style
+    from indexed_ways
+    left join signature_of_person on indexed_ways.person_id = signature_of_person.person_id
+)
+
+select * from tagged

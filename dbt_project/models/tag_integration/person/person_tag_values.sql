@@ -1,0 +1,231 @@
+-- Written by `make tags` from the tag twins in models/tag_category; change those, not this file.
+{{ config(
+    materialized='view',
+    meta={'updates': 'full_build', 'published': false}
+) }}
+
+with tag_values as (
+    {{ tagloom.long_form(ref('person_tags_behaviour'), 'person_id', {
+        'has_abandoned_cart_30d': 'boolean',
+        'abandoned_carts_365d': 'integer',
+        'cart_abandonment_rate': 'integer',
+        'last_abandoned_cart_date': 'date',
+        'failed_payments_365d': 'integer',
+        'deepest_web_step_30d': 'varchar',
+        'deepest_web_step_365d': 'varchar',
+        'usual_web_exit': 'varchar',
+        'search_days_bought_365d': 'integer',
+        'search_to_order_rate': 'integer',
+        'has_unmet_search': 'boolean',
+        'long_looks_365d': 'integer',
+        'repeat_view_days_365d': 'integer',
+        'last_cart_outcome': 'varchar',
+        'wifi_visits_30d': 'integer',
+        'wifi_visits_90d': 'integer',
+        'last_wifi_visit_date': 'date',
+        'average_visit_minutes': 'decimal(14,1)',
+        'browsing_visit_share': 'integer',
+        'web_sessions_30d': 'integer',
+        'web_sessions_90d': 'integer',
+        'web_sessions_365d': 'integer',
+        'last_web_visit_date': 'date',
+        'web_searches_365d': 'integer',
+        'wishlist_adds_365d': 'integer',
+        'product_views_per_session': 'decimal(14,1)',
+        'usual_web_platform': 'varchar',
+        'usual_web_entry': 'varchar'
+    }) }}
+    union all
+    {{ tagloom.long_form(ref('person_tags_channel'), 'person_id', {
+        'contact_channel': 'varchar',
+        'is_promotable': 'boolean',
+        'web_led_store_orders_365d': 'integer',
+        'is_web_to_store_shopper': 'boolean',
+        'has_active_card': 'boolean',
+        'has_web_account': 'boolean',
+        'has_app': 'boolean',
+        'has_wifi_device': 'boolean',
+        'is_email_reachable': 'boolean',
+        'is_phone_reachable': 'boolean',
+        'is_push_reachable': 'boolean',
+        'email_consent': 'boolean',
+        'wants_newsletter': 'boolean',
+        'app_platform': 'varchar',
+        'channels_used_365d': 'integer',
+        'dominant_channel': 'varchar',
+        'is_multichannel': 'boolean'
+    }) }}
+    union all
+    {{ tagloom.long_form(ref('person_tags_consumption'), 'person_id', {
+        'usual_mission': 'varchar',
+        'stock_up_trips_365d': 'integer',
+        'last_order_amount': 'decimal(14,2)',
+        'shopping_days_365d': 'integer',
+        'purchase_interval_days': 'decimal(14,1)',
+        'purchase_rhythm': 'varchar',
+        'orders_30d': 'integer',
+        'orders_90d': 'integer',
+        'orders_365d': 'integer',
+        'spend_30d': 'decimal(14,2)',
+        'spend_90d': 'decimal(14,2)',
+        'spend_365d': 'decimal(14,2)',
+        'average_basket_365d': 'decimal(14,2)',
+        'largest_basket_365d': 'decimal(14,2)',
+        'units_365d': 'bigint',
+        'is_fuel_buyer': 'boolean',
+        'fuel_spend_365d': 'decimal(14,2)',
+        'spend_trend': 'varchar',
+        'distinct_products_365d': 'integer',
+        'departments_shopped_365d': 'integer',
+        'repeat_product_share': 'integer',
+        'novelty_index': 'integer'
+    }) }}
+    union all
+    {{ tagloom.long_form(ref('person_tags_demographics'), 'person_id', {
+        'income_band': 'varchar',
+        'income_tier': 'varchar',
+        'household_size': 'varchar',
+        'household_type': 'varchar',
+        'kids_count': 'varchar',
+        'has_kids': 'boolean',
+        'home_ownership': 'varchar',
+        'marital_status': 'varchar',
+        'life_stage': 'varchar',
+        'age_band': 'varchar',
+        'generation': 'varchar',
+        'birthday_month': 'integer',
+        'state': 'varchar',
+        'postcode_area': 'varchar',
+        'membership_years': 'integer',
+        'household_id': 'varchar',
+        'household_members': 'integer',
+        'is_in_household': 'boolean'
+    }) }}
+    union all
+    {{ tagloom.long_form(ref('person_tags_habit'), 'person_id', {
+        'usual_interval_days': 'integer',
+        'cycle_regularity_index': 'integer',
+        'next_order_due_date': 'date',
+        'due_category': 'varchar',
+        'due_categories': 'integer',
+        'usual_weekday': 'varchar',
+        'usual_part_of_day': 'varchar',
+        'usual_hour': 'integer',
+        'usual_part_of_month': 'varchar',
+        'weekend_order_share': 'integer',
+        'is_weekend_shopper': 'boolean'
+    }) }}
+    union all
+    {{ tagloom.long_form(ref('person_tags_lifecycle'), 'person_id', {
+        'onboarding_step': 'varchar',
+        'days_to_second_order': 'integer',
+        'is_reactivated': 'boolean',
+        'first_order_date': 'date',
+        'last_order_date': 'date',
+        'days_since_last_order': 'integer',
+        'expected_cycle_days': 'integer',
+        'silence_ratio': 'decimal(14,1)',
+        'lifecycle_stage': 'varchar',
+        'is_due_for_purchase': 'boolean'
+    }) }}
+    union all
+    {{ tagloom.long_form(ref('person_tags_location'), 'person_id', {
+        'last_store_id': 'varchar',
+        'store_pattern': 'varchar',
+        'has_changed_store': 'boolean',
+        'has_weekend_store': 'boolean'
+    }) }}
+    union all
+    {{ tagloom.long_form(ref('person_tags_marketing'), 'person_id', {
+        'vip_level': 'varchar',
+        'is_staff': 'boolean',
+        'do_not_promote': 'boolean',
+        'campaigns_received': 'integer',
+        'campaigns_received_90d': 'integer',
+        'is_in_campaign': 'boolean',
+        'coupons_redeemed_365d': 'integer',
+        'last_redemption_date': 'date',
+        'campaign_response_rate': 'integer',
+        'coupon_affinity': 'varchar',
+        'campaigns_since_answer': 'integer',
+        'average_days_to_redeem': 'decimal(14,1)'
+    }) }}
+    union all
+    {{ tagloom.long_form(ref('person_tags_preference'), 'person_id', {
+        'favourite_department': 'varchar',
+        'favourite_department_index': 'integer',
+        'favourite_category': 'varchar',
+        'favourite_category_index': 'integer',
+        'distinctive_department': 'varchar',
+        'distinctive_department_lift': 'decimal(14,1)',
+        'pet_kind': 'varchar',
+        'has_baby_needs': 'boolean',
+        'is_alcohol_buyer': 'boolean',
+        'is_tobacco_buyer': 'boolean',
+        'private_label_index': 'integer',
+        'brand_kind_preference': 'varchar',
+        'discount_index': 'integer',
+        'discount_affinity': 'varchar',
+        'saved_365d': 'decimal(14,2)',
+        'coupon_order_share': 'integer',
+        'favourite_store_id': 'varchar',
+        'favourite_store_index': 'integer',
+        'stores_shopped_365d': 'integer',
+        'signature_category': 'varchar',
+        'signature_category_index': 'integer',
+        'signature_categories': 'varchar',
+        'fresh_food_index': 'integer',
+        'convenience_food_index': 'integer',
+        'home_cooking_index': 'integer',
+        'eating_style': 'varchar'
+    }) }}
+    union all
+    {{ tagloom.long_form(ref('person_tags_risk'), 'person_id', {
+        'attrition_score': 'integer',
+        'attrition_risk': 'varchar',
+        'is_valuable_at_risk': 'boolean',
+        'spend_at_risk_365d': 'decimal(14,2)',
+        'churn_risk': 'integer',
+        'churn_risk_band': 'varchar',
+        'churn_risk_trend': 'varchar',
+        'discount_depth': 'integer',
+        'is_promotion_dependent': 'boolean'
+    }) }}
+    union all
+    {{ tagloom.long_form(ref('person_tags_service'), 'person_id', {
+        'tickets_after_order_365d': 'integer',
+        'repeated_tickets_365d': 'integer',
+        'bought_after_service': 'boolean',
+        'tickets_365d': 'integer',
+        'has_open_ticket': 'boolean',
+        'last_ticket_date': 'date',
+        'main_ticket_topic': 'varchar',
+        'average_satisfaction': 'decimal(14,1)',
+        'last_satisfaction': 'integer',
+        'average_resolution_hours': 'decimal(14,1)',
+        'is_unhappy': 'boolean'
+    }) }}
+    union all
+    {{ tagloom.long_form(ref('person_tags_value'), 'person_id', {
+        'engagement_score': 'integer',
+        'engagement_level': 'varchar',
+        'fixed_rfm_cell': 'varchar',
+        'loyalty_level': 'varchar',
+        'spend_to_next_level': 'decimal(14,2)',
+        'spend_percentile_in_state': 'integer',
+        'spend_percentile_in_age_band': 'integer',
+        'spend_headroom_365d': 'decimal(14,2)',
+        'purchase_likelihood_7d': 'integer',
+        'purchase_likelihood_band': 'varchar',
+        'recency_score': 'integer',
+        'frequency_score': 'integer',
+        'monetary_score': 'integer',
+        'rfm_cell': 'varchar',
+        'rfm_segment': 'varchar',
+        'lifetime_spend': 'decimal(14,2)',
+        'spend_decile_365d': 'integer',
+        'spend_tier': 'varchar'
+    }) }}
+)
+
+select * from tag_values

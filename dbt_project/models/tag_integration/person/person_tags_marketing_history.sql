@@ -1,0 +1,21 @@
+-- Written by `make tags` from the tag twins in models/tag_category; change those, not this file.
+{{ config(
+    materialized='incremental',
+    incremental_strategy='delete+insert',
+    unique_key=['person_id', 'valid_from'],
+    full_refresh=false,
+    on_schema_change='append_new_columns',
+    meta={'updates': 'full_build', 'published': false}
+) }}
+
+with history as (
+    {{ tagloom.changed_periods(ref('person_tags_marketing'), ref('tag_history_days'), 'person_id', {
+        'vip_level': 'varchar',
+        'is_staff': 'boolean',
+        'do_not_promote': 'boolean',
+        'is_in_campaign': 'boolean',
+        'coupon_affinity': 'varchar'
+    }) }}
+)
+
+select * from history

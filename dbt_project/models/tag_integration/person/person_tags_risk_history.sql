@@ -1,0 +1,21 @@
+-- Written by `make tags` from the tag twins in models/tag_category; change those, not this file.
+{{ config(
+    materialized='incremental',
+    incremental_strategy='delete+insert',
+    unique_key=['person_id', 'valid_from'],
+    full_refresh=false,
+    on_schema_change='append_new_columns',
+    meta={'updates': 'full_build', 'published': false}
+) }}
+
+with history as (
+    {{ tagloom.changed_periods(ref('person_tags_risk'), ref('tag_history_days'), 'person_id', {
+        'attrition_risk': 'varchar',
+        'is_valuable_at_risk': 'boolean',
+        'churn_risk_band': 'varchar',
+        'churn_risk_trend': 'varchar',
+        'is_promotion_dependent': 'boolean'
+    }) }}
+)
+
+select * from history
