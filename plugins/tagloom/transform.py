@@ -51,8 +51,8 @@ def build_layer(
 ) -> list[NodeResult]:
     """Build the models of a layer, and the seeds before the first, with their data tests.
 
-    Unit tests are left to `make test`: they test the SQL, which a scheduled run does not change. `chosen` are the names of
-    all models of the layer and of some data tests: of tables of persons those rows are replaced that
+    Unit tests are left to `make test`: they test the SQL, which a scheduled run does not change. `chosen` are the names
+    of all models of the layer and of some data tests: of tables of persons those rows are replaced that
     operations.replacements names (`replacing`), and no other test is run.
 
     Raises TransformError when there is no such layer, or a model or a data test fails; tables built before it stay, the
