@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tagloom.alerting.routing import ROUTING_FILE, Routing
 from tagloom.identity.policy import POLICY_FILE, load_policy, policy_files
 from tagloom.identity.policy_schema import SCHEMA_FILE as POLICY_SCHEMA_FILE
 from tagloom.identity.policy_schema import policy_schema
+from tagloom.monitoring.declarations import MONITORS, Monitor
 from tagloom.observations import WRITTEN_YAML, check_identifier_types, source_files
 from tagloom.settings import PROJECT, Settings
-from tagloom.source_tools.schema import SCHEMA_FILE, source_schema
+from tagloom.source_tools.schema import SCHEMA_FILE, schema_text, source_schema
 from tagloom.sources import load_sources
 from tagloom.tags.definitions import TagModel, load_tags
 from tagloom.tags.integration import integration_files
@@ -23,6 +25,8 @@ TAGS = Path("models") / "tag_category"
 
 SCHEMA = Path("sources") / SCHEMA_FILE
 POLICY_SCHEMA = Path("identity") / POLICY_SCHEMA_FILE
+ROUTING_SCHEMA = Path("alerts") / "routing.schema.json"
+MONITOR_SCHEMA = Path("monitors") / "monitor.schema.json"
 """The written files that are not below the dbt project: they lie beside what they are the schemas of."""
 
 
@@ -39,7 +43,12 @@ def _written_files(settings: Settings, project: Path, policy: Path, tags: list[T
     rules = policy_files(load_policy(policy))
     sources = load_sources(settings.sources)
     check_identifier_types(sources, policy)
-    schemas = {SCHEMA: source_schema(), POLICY_SCHEMA: policy_schema()}
+    schemas = {
+        SCHEMA: source_schema(),
+        POLICY_SCHEMA: policy_schema(),
+        ROUTING_SCHEMA: schema_text(Routing, "plugins/tagloom/alerting/routing.py"),
+        MONITOR_SCHEMA: schema_text(Monitor, "plugins/tagloom/monitoring/declarations.py"),
+    }
     return source_files(sources) | rules | integration_files(tags) | schemas
 
 
@@ -77,7 +86,12 @@ def stale_files(settings: Settings, project: Path = DBT_PROJECT, policy: Path = 
 
 
 def _place(path: Path, settings: Settings, project: Path, policy: Path) -> Path:
-    folders = {SCHEMA: settings.sources, POLICY_SCHEMA: policy.parent}
+    folders = {
+        SCHEMA: settings.sources,
+        POLICY_SCHEMA: policy.parent,
+        ROUTING_SCHEMA: ROUTING_FILE.parent,
+        MONITOR_SCHEMA: MONITORS,
+    }
     return folders[path] / path.name if path in folders else project / path
 
 

@@ -64,8 +64,8 @@ Rule = Annotated[BelowMean | SeasonalBand, Field(discriminator="kind")]
 class Monitor(_Strict):
     """One metric that is watched, for each of its parts."""
 
-    name: str
-    """The file's name."""
+    name: str = ""
+    """The file's name, taken from it; what is written here does not count."""
     title: str = Field(min_length=1)
     """What business users call it."""
     title_zh: str = Field(min_length=1)
