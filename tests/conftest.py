@@ -11,6 +11,7 @@ OWN_HOMES = ("test_identity.py", "test_tenth_source.py")
 """Files of tests/pipeline that do not share the homes in which the DAGs run."""
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep tests of a file in one process, and those that share DAG runs; the longest come first.
 

@@ -16,6 +16,9 @@ LAYERS = ("intermediate", "tag_category", "tag_integration")
 
 MODELS = sorted(path for layer in LAYERS for path in (DBT_PROJECT / "models" / layer).rglob("*.sql"))
 
+WRITTEN_BY_HAND = [path for path in MODELS if "tag_integration" not in path.parts]
+"""What `make tags` writes is long and much the same: its macros are read by the tests of the modules that write it."""
+
 SPARK_FUNCTIONS = {
     "bool_and", "bool_or", "char_length", "conv", "count_if", "date_from_unix_date", "max_by", "min_by", "regexp_like",
     "stack", "unix_date", "weekday", "xxhash64",
@@ -48,7 +51,7 @@ def test_functions_of_one_engine_are_found() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", WRITTEN_BY_HAND, ids=lambda path: path.stem)
 def test_a_model_is_spark_sql(path: Path, spark: SparkRenderer) -> None:
     sqlfluff = pytest.importorskip("sqlfluff")
     parsed = sqlfluff.parse(spark.render(path.read_text(encoding="utf-8")), dialect="sparksql")
