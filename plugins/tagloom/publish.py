@@ -19,6 +19,9 @@ from tagloom.warehouse import open_warehouse
 
 POINTER = "CURRENT.json"
 
+OF_THE_RUN = ("_landed_at", "logged_at", "run_seconds", "cost", "quality")
+"""Columns that are others each time the same is built; cost and quality of a tag follow from its run_seconds."""
+
 STORAGE_VERSION = "v1.4.0"
 """Format of the published file: older than DuckDB 2's own, so that other tools of the house can open it."""
 
@@ -111,15 +114,15 @@ def open_current(settings: Settings) -> duckdb.DuckDBPyConnection:
 def table_hash(connection: duckdb.DuckDBPyConnection, schema: str, name: str, database: str | None = None) -> str:
     """Hash of a table's columns and rows, whatever the order of the rows.
 
-    Columns that say when something ran (_landed_at, logged_at) do not count. `database` is the name of an attached one;
-    without it, the connection's own.
+    Columns that say when something ran, how long it took, or follow from that (OF_THE_RUN) do not count. `database` is
+    the name of an attached one; without it, the connection's own.
     """
     columns = connection.execute(
         "select column_name, data_type from duckdb_columns() "
         "where database_name = coalesce(?, current_database()) "
-        "and schema_name = ? and table_name = ? and column_name not in ('_landed_at', 'logged_at') "
+        "and schema_name = ? and table_name = ? and not list_contains(?, column_name) "
         "order by column_index",
-        [database, schema, name],
+        [database, schema, name, list(OF_THE_RUN)],
     ).fetchall()
     listed = ", ".join(f'"{column}"' for column, _ in columns)
     # A renamed or retyped column is new content too: readers that have the old version open must not mix the two up.
