@@ -70,7 +70,7 @@ bench-tags: setup ## Measure all tags of a million persons against minimal scans
 	@PYTHONPATH=plugins:. $(BIN)/python tests/benchmarks/tags.py $(PERSONS)
 
 test: setup-dev ## Run every test
-	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 test-fast: setup-dev ## Run the tests that take seconds
 	@$(BIN)/python -m pytest -m "not slow"

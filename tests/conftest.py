@@ -11,21 +11,28 @@ OWN_HOMES = ("test_identity.py", "test_tenth_source.py")
 """Files of tests/pipeline that do not share the homes in which the DAGs run."""
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests of a file in one process, and those that share DAG runs; the longest come first.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Keep tests of a file in one process, and those that share DAG runs."""
+    from xdist.scheduler import LoadScopeScheduling
 
-    So no process has to begin with a long one when the other is done.
-    """
-    tests = Path(__file__).parent
-    groups = {}
-    for item in items:
-        file = item.path.relative_to(tests)
-        shares_runs = file.parts[0] == "pipeline" and file.name not in OWN_HOMES
-        groups[item] = "pipeline" if shares_runs else str(file)
-        item.add_marker(pytest.mark.xdist_group(groups[item]))
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _group(Path(nodeid.partition("::")[0]).relative_to("tests"))
+
+    return Groups(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest, so that no process is left with one when the others are done."""
+    groups = {item: _group(item.path.relative_to(Path(__file__).parent)) for item in items}
     slow = {groups[item] for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: (groups[item] != "pipeline", groups[item] not in slow))
+
+
+def _group(file: Path) -> str:
+    shares_runs = file.parts[0] == "pipeline" and file.name not in OWN_HOMES
+    return "pipeline" if shares_runs else str(file)
 
 
 @pytest.fixture(autouse=True)
