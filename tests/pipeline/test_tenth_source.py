@@ -92,7 +92,7 @@ def files_of(folder: Path) -> set[str]:
 def newcomer(tmp_path_factory) -> Newcomer:
     folder = tmp_path_factory.mktemp("tenth")
     checkout, home = folder / "checkout", folder / "home"
-    for part in ("plugins", "dags", "dbt_project", "identity", "sources", "soda"):
+    for part in ("alerts", "plugins", "dags", "dbt_project", "identity", "monitors", "sources", "soda"):
         shutil.copytree(PROJECT / part, checkout / part, ignore=shutil.ignore_patterns("__pycache__", "target", "logs"))
     before = files_of(checkout)
     for name in WRITTEN_BY_HAND:
