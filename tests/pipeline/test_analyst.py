@@ -21,7 +21,7 @@ from tagloom.settings import PROJECT
 from tests.pipeline.conftest import copy_home
 from tests.pipeline.dag_runs import KEY
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 DAY = "2017-01-11"
 

@@ -13,7 +13,7 @@ from tagloom.warehouse import open_warehouse
 from sample_data.accuracy import measure_accuracy
 from tests.pipeline.conftest import INGESTS, History, airflow_rows, rows_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 def test_every_run_succeeds(clean: History) -> None:

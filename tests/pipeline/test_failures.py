@@ -12,7 +12,7 @@ from tagloom.publish import current_version
 
 from tests.pipeline.conftest import INGESTS, SENDER, History, MailBox, airflow_rows, rows_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 PAST, HALF_LANDED, HALF_BUILT, DOUBLED, REPAIRED, BUILT = range(len(INGESTS) + 1, len(INGESTS) + 7)
 """Places of the runs of `again` in its results."""

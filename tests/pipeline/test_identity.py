@@ -22,7 +22,7 @@ from tagloom.sources import load_sources
 from tagloom.transform import run_dbt
 from tagloom.warehouse import open_warehouse
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 KEY = "a-key-that-only-the-tests-use-0123456789"
 

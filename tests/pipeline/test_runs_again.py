@@ -9,7 +9,7 @@ from tagloom.publish import current_version
 
 from tests.pipeline.conftest import INGESTS, LAYERS_WITH_TABLES, PAST_DAY, History, airflow_rows, hashes_of, rows_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 REPEATED_BUILD, BUILD_OF_PAST_DAY = len(INGESTS), len(INGESTS) + 2
 

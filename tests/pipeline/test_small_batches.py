@@ -25,7 +25,7 @@ from tagloom.warehouse import open_warehouse
 
 from tests.pipeline.conftest import History, airflow_rows, copy_home, free_port, house_environment, rows_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 KEY = "a-collector-key-that-only-this-test-uses"
 

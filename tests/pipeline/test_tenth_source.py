@@ -25,7 +25,7 @@ PAGE = PROJECT / "docs" / "add-a-source.md"
 
 WRITTEN_BY_HAND = ["sources/parking.yml", "dbt_project/models/staging/parking/stg_parking__stays.sql"]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 STEPS = """
 import json
