@@ -87,7 +87,7 @@ class Finding:
     subject: str
     """What it is within its scope, the same in every run, such as `landing/pos/basket_lines.yml: There are lines`."""
     kind: str
-    """check, task, deadline, alarm."""
+    """check, task, drift, alarm."""
     severity: Severity
     sentence: str
     owner: str = ""
