@@ -16,7 +16,8 @@ lines_added_up_per_category as (
         product_category,
         cast(count(*) as int) as lines,
         cast(sum(sales_amount) as decimal(14, 2)) as sales_amount,
-        max(order_date) as last_order_date
+        max(order_date) as last_order_date,
+        cast(sum({{ tagloom.decay('order_date', 90) }}) as decimal(14, 6)) as weight
     from order_lines
     group by person_id, department, product_category
 )

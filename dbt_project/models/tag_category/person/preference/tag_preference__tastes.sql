@@ -1,31 +1,17 @@
 {{ config(meta={'updates': 'full_build'}) }}
 
-with order_lines as (
-    -- fuel, goods outside the catalogue and bookings at the till say nothing about taste
+with categories as (
     select
         person_id,
         department,
         product_category,
-        {{ tagloom.decay('order_date', 90) }} as weight
-    from {{ ref('int_order_lines') }}
+        weight
+    from {{ ref('int_categories_bought') }}
     where
         person_id is not null
-        and is_in_catalogue
-        and counts_pieces
-        and department not in ('COUPON', 'MISCELLANEOUS')
         and product_category is not null
         and product_category not like 'COUPON%'
-        and {{ tagloom.in_last_days('order_date', 360) }}
-),
-
-categories as (
-    select
-        person_id,
-        department,
-        product_category,
-        sum(weight) as weight
-    from order_lines
-    group by person_id, department, product_category
+        and weight > 0
 ),
 
 ways_of_eating as (
