@@ -21,6 +21,7 @@ with definitions as (
         cast(history as boolean) as history,
         cast(model as varchar) as model,
         cast(sql_path as varchar) as sql_path,
+        cast(value_titles as varchar) as value_titles,
         cast(description as varchar) as description
     from {{ ref('tag_definitions') }}
 ),
@@ -55,6 +56,7 @@ catalogue as (
         definitions.history,
         definitions.model,
         definitions.sql_path,
+        definitions.value_titles,
         definitions.description,
         definitions_in_force.definition_hash,
         definitions_in_force.changed_on,

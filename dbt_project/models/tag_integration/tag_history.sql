@@ -1,7 +1,7 @@
 -- Written by `make tags` from the tag twins in models/tag_category; change those, not this file.
 {{ config(
     materialized='view',
-    meta={'updates': 'full_build', 'published': false}
+    meta={'updates': 'full_build', 'sort_key': ['object', 'tag', 'object_id', 'valid_from']}
 ) }}
 
 with periods as (

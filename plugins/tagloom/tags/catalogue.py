@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from pathlib import Path
 from typing import get_args
 
@@ -35,6 +36,7 @@ CATALOGUE_COLUMNS = {
     "history": "Whether every value is kept with its days.",
     "model": "The tag model that computes it.",
     "sql_path": "Its SQL file, below dbt_project.",
+    "value_titles": "Its values in their order and their Chinese names, as JSON; empty: no fixed set of values.",
     "description": "What is counted and which decision it serves.",
 }
 """Column of the seed -> what it says."""
@@ -85,6 +87,7 @@ def _catalogue_row(model: TagModel, tag: Tag) -> dict[str, object]:
         "history": str(tag.history).lower(),
         "model": model.name,
         "sql_path": f"models/tag_category/{model.object}/{model.category}/{model.name}.sql",
+        "value_titles": json.dumps(tag.values, ensure_ascii=False) if tag.values else "",
         "description": " ".join(tag.description.split()),
     }
 

@@ -112,7 +112,7 @@ _NO_PERIODS = """    select
 
 _VIEW = """{{ config(
     materialized='view',
-    meta={'updates': 'full_build', 'published': false}
+    meta={'updates': 'full_build', 'sort_key': ['object', 'tag', 'object_id', 'valid_from']}
 ) }}
 
 """

@@ -3,6 +3,7 @@
 The rule: one physical table per object, category and sensitivity. `<object>_tags_<category>` holds the tags that are
 no direct personal data, `<object>_tags_<category>_personal` those that are, so that each can be granted on its own; a
 table of more than MOST_TAGS tags goes on in `_2`, `_3`. `<object>_tags` is a view over all of them: no second copy.
+Readers see the one wide table; its parts are not published.
 
 A stale value (`known_on` longer ago than `valid_for`) is null here; `tag_stale_values` says why.
 
@@ -74,7 +75,12 @@ def wide_table_files(object_name: str, models: list[TagModel]) -> dict[Path, str
     if object_name != "person":
         files[folder / f"{spine}.sql"] = _spine_sql(key, models)
         files[folder / f"{spine}.yml"] = _table_yaml(
-            spine, f"One row per {object_name} that any tag model knows.", object_name, key, []
+            spine,
+            f"One row per {object_name} that any tag model knows.",
+            object_name,
+            key,
+            [],
+            is_published=False,
         )
     tables = wide_tables(object_name, models)
     for table in tables:
@@ -86,6 +92,7 @@ def wide_table_files(object_name: str, models: list[TagModel]) -> dict[Path, str
             object_name,
             key,
             table.columns,
+            is_published=False,
         )
     wide = f"{object_name}_tags"
     files[folder / f"{wide}.sql"] = _view_sql(object_name, key, tables)
@@ -216,10 +223,12 @@ def _value(table: str, tag: Tag) -> str:
     return filled if filled == column else f"{filled} as {tag.name}"
 
 
-def _table_yaml(table: str, grain: str, object_name: str, key: str, tags: list[Tag]) -> str:
+def _table_yaml(
+    table: str, grain: str, object_name: str, key: str, tags: list[Tag], *, is_published: bool = True
+) -> str:
     key_type = "bigint" if object_name == "person" else "varchar"
     columns: list[dict] = [
         {"name": key, "description": f"The {object_name}.", "data_type": key_type, "data_tests": ["not_null", "unique"]}
     ]
     columns += [{"name": tag.name, "description": tag.description, "data_type": tag.data_type} for tag in tags]
-    return twin(table, grain, columns)
+    return twin(table, grain, columns, is_published=is_published)

@@ -30,9 +30,14 @@ def is_numeric(tag: Tag) -> bool:
     return tag.data_type.lower().startswith(NUMERIC)
 
 
-def twin(table: str, grain: str, columns: list[dict], data_tests: list | None = None) -> str:
-    """YAML twin of a written model."""
-    model: dict = {"name": table, "description": grain, "columns": columns}
+def twin(
+    table: str, grain: str, columns: list[dict], data_tests: list | None = None, *, is_published: bool = True
+) -> str:
+    """YAML twin of a written model; one that is not published stays in the warehouse."""
+    model: dict = {"name": table, "description": grain}
+    if not is_published:
+        model["config"] = {"meta": {"published": False}}
+    model["columns"] = columns
     if data_tests:
         model["data_tests"] = data_tests
     return yaml_text({"models": [model]})
