@@ -1,0 +1,50 @@
+"""`python -m tagloom portal`: the portal alone, without the rest of Airflow."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from tagloom.environment import airflow_environment, base_url
+from tagloom.settings import Settings, SettingsError
+
+DEFAULT_PORT = 8095
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Add the command."""
+    portal = commands.add_parser("portal", help="serve the portal alone, with Airflow's log-in")
+    portal.add_argument("--host", default="127.0.0.1", help="address to listen on (this machine only)")
+    portal.add_argument("--port", type=int, help=f"TAGLOOM_PORTAL_PORT, or {DEFAULT_PORT}")
+    portal.set_defaults(function=_serve)
+
+
+def portal_port() -> int:
+    """Return the port of the portal when it runs alone: TAGLOOM_PORTAL_PORT, or DEFAULT_PORT.
+
+    Raises SettingsError when it is not a port number.
+    """
+    text = os.environ.get("TAGLOOM_PORTAL_PORT") or str(DEFAULT_PORT)
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise SettingsError(f"TAGLOOM_PORTAL_PORT must be a port number from 1 to 65535, not {text!r}.")
+    return int(text)
+
+
+def _serve(settings: Settings, options: argparse.Namespace) -> None:
+    from tagloom import service
+
+    port = options.port or portal_port()
+    settings.make_folders()
+    service.prepare_metadata(settings)
+    # Before Airflow is imported: it reads its configuration then.
+    os.environ.update(airflow_environment(settings))
+    os.environ["AIRFLOW__API__BASE_URL"] = f"http://localhost:{port}"
+    print(f"Portal       http://localhost:{port}/")
+    if "AIRFLOW__CORE__AUTH_MANAGER" in os.environ:
+        print(f"log-in       as in Airflow, {base_url(settings)}")
+    else:
+        print(f"user         {service.USER}\npassword     {service.admin_password(settings)}")
+    print("stop it with Ctrl+C", flush=True)
+    from tagloom.orchestration.portal_server import serve
+
+    serve(settings, options.host, port)
