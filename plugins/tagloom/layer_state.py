@@ -29,7 +29,7 @@ DEFINITIONS = (
 )
 """Files that say what a value means."""
 
-CODE = (*DEFINITIONS, ("plugins/tagloom", ("*.py",)), ("soda/contracts", ("*.yml",)))
+CODE = (*DEFINITIONS, ("plugins/tagloom", ("*.py",)), ("soda/contracts", ("*.yml",)), ("soda/skeleton", ("*.yml",)))
 
 ENGINES = ("dbt-core", "dbt-duckdb", "duckdb", "numpy", "pandas", "splink")
 """Packages of which another version may give another value."""
@@ -43,6 +43,7 @@ create table if not exists operations.layer_state (layer varchar primary key, fi
 create table if not exists operations.update_state (
     source varchar, table_name varchar, covered_until timestamp, covered_day date, primary key (source, table_name)
 );
+create table if not exists operations.layer_failures (layer varchar primary key, as_of_date date, run_id varchar);
 """
 
 
@@ -94,6 +95,49 @@ def finish(connection: duckdb.DuckDBPyConnection, step: str, fingerprint: str, a
     connection.execute(
         "insert or replace into operations.layer_state values (?, ?, ?)", [step, fingerprint, as_of_date]
     )
+
+
+def note_checks(
+    connection: duckdb.DuckDBPyConnection, layer: str, as_of_date: date, run_id: str, *, passed: bool
+) -> None:
+    """Remember whether the last checks of a layer, or of `landing`, have passed: until they do, nothing reads it."""
+    connection.execute(_TABLE)
+    if passed:
+        connection.execute("delete from operations.layer_failures where layer = ?", [layer])
+    else:
+        connection.execute(
+            "insert or replace into operations.layer_failures values (?, ?, ?)", [layer, as_of_date, run_id]
+        )
+
+
+def failed_checks(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """A sentence for every layer whose last checks have failed; none when all may be read."""
+    connection.execute(_TABLE)
+    rows = connection.execute(
+        "select layer, as_of_date, run_id from operations.layer_failures order by layer"
+    ).fetchall()
+    return [
+        f"Checks of {layer.replace('_', ' ')} for {day} have failed in run {run_id} and not passed since."
+        for layer, day, run_id in rows
+    ]
+
+
+def reasons_not_to_publish(connection: duckdb.DuckDBPyConnection, as_of_date: date) -> list[str]:
+    """Why the tables are no whole, checked version of that day, a sentence each; none when they are.
+
+    Every layer must have been built and have passed its checks, and for the same day. An update may have taken
+    identity mapping on to a later one since.
+    """
+    reasons = failed_checks(connection)
+    built = last_build(connection)
+    missing = [layer for layer in LAYERS if layer not in built]
+    if missing:
+        reasons.append(f"Not built, or not checked, since something below changed: {', '.join(missing)}.")
+    others = {layer: built[layer][1] for layer in LAYERS if layer in built and built[layer][1] != as_of_date}
+    if others.get(LAYERS[1], as_of_date) > as_of_date:
+        del others[LAYERS[1]]
+    reasons += [f"The tables of {layer} are of {day}, not of {as_of_date}." for layer, day in others.items()]
+    return reasons
 
 
 def last_build(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, date]]:

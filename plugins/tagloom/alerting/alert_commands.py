@@ -1,4 +1,4 @@
-"""The commands `python -m tagloom alerts list | show | acknowledge | check`."""
+"""The commands `python -m tagloom alerts list | show | acknowledge | holds | release | check`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from tagloom.settings import Settings
 
 ENDED = 20
 """How many ended incidents `list --all` shows."""
+
+
+SHOWN_NAMES = 12
+"""Of a long list of tags `holds` names so many and counts the others."""
 
 
 class AlertError(ValueError):
@@ -34,6 +38,16 @@ def add(commands: argparse._SubParsersAction) -> None:
     acknowledge.add_argument("--because", required=True, metavar="TEXT", help="what is being done")
     acknowledge.add_argument("--by", default=getpass.getuser(), help="who does it; default: your user name")
     acknowledge.set_defaults(function=_acknowledge)
+
+    holds = actions.add_parser("holds", help="what is held back because something it is made of is wrong")
+    holds.add_argument("--released", action="store_true", help="also who released what, and why")
+    holds.set_defaults(function=_holds)
+
+    release = actions.add_parser("release", help="let one audience or export go although something is wrong")
+    release.add_argument("subject", metavar="SUBJECT", help="audience:12, export:3, or the name of a dbt audience")
+    release.add_argument("--because", required=True, metavar="TEXT", help="why it is right to use it all the same")
+    release.add_argument("--by", default=getpass.getuser(), help="who decides it; default: your user name")
+    release.set_defaults(function=_release)
 
     check = actions.add_parser("check", help="read alerts/routing.yml and say who hears of everything")
     check.set_defaults(function=_check)
@@ -122,6 +136,44 @@ def _acknowledge(settings: Settings, options: argparse.Namespace) -> None:
     except KeyError as error:
         raise AlertError(error.args[0]) from error
     print(f"Incident {options.number}: no reminders any more; its end is told all the same.")
+
+
+def _holds(settings: Settings, options: argparse.Namespace) -> None:
+    from tagloom.alerting.holds import open_holds, overrides, users_of_tags
+    from tagloom.text_table import text_table
+
+    holds = open_holds(settings)
+    for hold in holds:
+        print(f"Incident {hold.incident_id}, since {hold.since:%Y-%m-%d %H:%M} UTC: {hold.reason}")
+        held = {
+            "tag": sorted(hold.tags),
+            **{kind: sorted(names) for kind, names in sorted(hold.others.items()) if kind != "table"},
+            "user of them": users_of_tags(settings, hold.tags),
+        }
+        for kind, names in held.items():
+            if names:
+                shown = ", ".join(names[:SHOWN_NAMES])
+                more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+                print(f"  {kind + 's:' if kind != 'user of them' else 'users of them:':<15}{shown}{more}")
+    if not holds:
+        print("Nothing is held.")
+    released = overrides(settings) if options.released else []
+    if released:
+        rows = [(f"{one.at:%Y-%m-%d %H:%M}", one.subject, one.incident_id, one.by, one.because) for one in released]
+        print("\n" + text_table(("released (UTC)", "subject", "incident", "by", "because"), rows))
+
+
+def _release(settings: Settings, options: argparse.Namespace) -> None:
+    from tagloom.alerting.holds import HoldError, override
+
+    try:
+        number = override(settings, options.subject, options.because, options.by)
+    except HoldError as error:
+        raise AlertError(str(error)) from error
+    if number:
+        print(f"{options.subject}: released from {number} incident{'s' if number != 1 else ''}; the next run sends it.")
+    else:
+        print(f"{options.subject}: nothing holds it that it was not released from before.")
 
 
 def _check(settings: Settings, options: argparse.Namespace) -> None:

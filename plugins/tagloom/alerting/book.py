@@ -8,7 +8,7 @@ so neither is there without the other. All times are UTC, written as ISO 8601.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -74,6 +74,21 @@ create table if not exists deliveries (
     problem text not null default ''
 );
 create index if not exists waiting_deliveries on deliveries (due_at) where sent_at is null;
+create table if not exists incident_dependents (
+    incident_id integer not null references incidents,
+    kind text not null,
+    name text not null,
+    primary key (incident_id, kind, name)
+) without rowid;
+create table if not exists overrides (
+    override_id integer primary key,
+    subject text not null,
+    incident_id integer not null references incidents,
+    because text not null,
+    by text not null,
+    at text not null
+);
+create index if not exists overrides_of_subject on overrides (subject);
 """
 
 WAIT_SECONDS = 30
@@ -87,7 +102,7 @@ class Finding:
     subject: str
     """What it is within its scope, the same in every run, such as `landing/pos/basket_lines.yml: There are lines`."""
     kind: str
-    """check, task, drift, alarm."""
+    """check, task, quarantine (too many bad rows), late (a source), deadline (a run), drift, alarm."""
     severity: Severity
     sentence: str
     owner: str = ""
@@ -106,6 +121,9 @@ class Incident:
     opened_run: str
     runs_seen: int
     acknowledged_by: str = ""
+    scope: str = ""
+    """The place that was looked at."""
+    last_seen_run: str = ""
 
 
 @dataclass(frozen=True)
@@ -151,6 +169,15 @@ def open_book(path: Path) -> Iterator[sqlite3.Connection]:
             book.execute("rollback")
             raise
         book.execute("commit")
+
+
+@contextmanager
+def read_book(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open the alert book for reading: readers wait for nobody, and a book that is not there is an empty one."""
+    with closing(sqlite3.connect(path if path.exists() else ":memory:", timeout=WAIT_SECONDS)) as book:
+        book.executescript(TABLES)
+        book.execute("pragma query_only = on")
+        yield book
 
 
 def observe(
@@ -205,6 +232,31 @@ def observe(
         )
         opened.append(_incident(_row(book, cursor.lastrowid)))
     return Observed(tuple(opened), tuple(due_again), tuple(known), tuple(resolved))
+
+
+def note_dependents(book: sqlite3.Connection, incident_id: int, dependents: Mapping[str, Iterable[str]]) -> None:
+    """Keep what depends on the table of an incident, kind -> names; what was noted before is replaced."""
+    book.execute("delete from incident_dependents where incident_id = ?", [incident_id])
+    book.executemany(
+        "insert or ignore into incident_dependents values (?, ?, ?)",
+        [(incident_id, kind, name) for kind, names in dependents.items() for name in names],
+    )
+
+
+def dependents_of(
+    book: sqlite3.Connection, incidents: Iterable[int], *, only_failed: bool = False
+) -> dict[str, set[str]]:
+    """Kind -> names of all that was noted to depend on any of these incidents."""
+    found: dict[str, set[str]] = {}
+    for incident_id in incidents:
+        rows = book.execute(
+            "select dependents.kind, name from incident_dependents as dependents join incidents using (incident_id) "
+            "where incident_id = ? and (severity = 'failed' or not ?)",
+            [incident_id, only_failed],
+        )
+        for kind, name in rows:
+            found.setdefault(kind, set()).add(name)
+    return found
 
 
 def open_incidents(book: sqlite3.Connection, scope: str | None = None) -> list[Incident]:
@@ -376,6 +428,8 @@ def _incident(row: sqlite3.Row) -> Incident:
         opened_run=row["opened_run"],
         runs_seen=row["runs_seen"],
         acknowledged_by=row["acknowledged_by"] or "",
+        scope=row["scope"],
+        last_seen_run=row["last_seen_run"],
     )
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from datetime import date, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import duckdb
+
+    from tagloom.quality import CheckResult
 
 MOST_SENTENCES = 5
 """More would be a list to read, not a hint."""
@@ -21,18 +26,49 @@ DUPLICATES = 0.05
 """Share of repeated rows in a delivery that is worth a sentence, when it is more than twice the usual one."""
 
 
+_READ_TABLE = re.compile(r"\b(?:from|join)\s+([a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*)", re.IGNORECASE)
+
+
 def probable_causes(
-    connection: duckdb.DuckDBPyConnection, manifest: dict, table: str, as_of_date: date
+    connection: duckdb.DuckDBPyConnection,
+    manifest: dict,
+    table: str,
+    as_of_date: date,
+    compared_with: Iterable[str] = (),
 ) -> tuple[str, ...]:
     """Sentences about what is unusual in the deliveries below <schema>.<table>, five at most; often there is none.
 
     Looked for: empty, halved and doubled deliveries, repeated and bad rows, changed columns, days that are missing.
+    `compared_with`: other tables that its checks look at, whose deliveries may be to blame as well (`compared_tables`).
     """
     sentences: list[str] = []
-    for source, name in raw_tables_below(manifest, table):
+    own = raw_tables_below(manifest, table)
+    others = {pair for other in compared_with for pair in raw_tables_below(manifest, other)} - {*own}
+    for source, name in [*own, *sorted(others)]:
         sentences += _of_newest_landing(connection, source, name, as_of_date)
         sentences += _of_columns(connection, source, name)
     return tuple(sentences[:MOST_SENTENCES])
+
+
+def compared_tables(contracts: Path, results: Iterable[CheckResult]) -> dict[str, set[str]]:
+    """Table -> other tables that the checks compare it with: where its values must be, or what their SQL reads."""
+    from tagloom.contracts import SKELETON, ContractError, load_contract
+
+    found: dict[str, set[str]] = {}
+    for result in results:
+        root = contracts.parent / SKELETON if result.contract.startswith(f"{SKELETON}/") else contracts
+        try:
+            contract = load_contract(root / result.contract.removeprefix(f"{SKELETON}/"), root)
+        except (ContractError, OSError):
+            continue
+        for declared in contract.checks:
+            if declared.check.name != result.name:
+                continue
+            reference = getattr(declared.check, "valid_reference_data", None)
+            texts = (getattr(declared.check, key, None) or "" for key in ("query", "expression"))
+            read = {table for text in texts for table in _READ_TABLE.findall(text)}
+            found.setdefault(result.table, set()).update(read | ({reference.table} if reference else set()))
+    return {table: others - {table} for table, others in found.items()}
 
 
 def raw_tables_below(manifest: dict, table: str) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -32,6 +33,17 @@ SHORTEST_TREND = 3
 SEVERITY = {"failed": "FAILED", "warning": "WARNING", "well": "WELL AGAIN"}
 """How a mail says how bad it is."""
 
+HEADINGS = {
+    "task": "The task failed",
+    "quarantine": "The delivery was refused",
+    "deadline": "The run is late",
+}
+"""Kind of what is wrong, when it is not checks -> how the mail begins to tell of it."""
+
+SECTIONS = {"quarantine": "quarantine", "deadline": "deadline-missed", "task": "task-failed"}
+"""The same kinds -> section of the runbook."""
+
+TaskKind = Literal["task", "quarantine", "deadline"]
 Kind = Literal["failure", "reminder", "recovery", "digest", "change"]
 
 
@@ -53,6 +65,26 @@ class Alarm:
 
 
 @dataclass(frozen=True)
+class Missing:
+    """A source of which deliveries are missing."""
+
+    subject: str
+    """The same in every run, such as `late loyalty`."""
+    title: str
+    """What people call it, such as `deliveries of loyalty`."""
+    sentence: str
+    """What is missing, and what has come."""
+    owner: str
+    table: str
+    """Its only table, else `raw_<source>.*`; a key of `Alert.impact`."""
+    what_to_do: str
+
+    def is_about(self, table: str) -> bool:
+        """Whether what is wrong with a table may follow from it."""
+        return fnmatchcase(table, self.table)
+
+
+@dataclass(frozen=True)
 class Alert:
     """What one look at a part of the data has found: checks that do not pass, a failed task, changed deliveries."""
 
@@ -68,8 +100,14 @@ class Alert:
     """What does not happen because of it, for example `nothing new is published`."""
     alarms: tuple[Alarm, ...] = ()
     """Metrics of channels that are alarming."""
+    missing: tuple[Missing, ...] = ()
+    """Sources that are late."""
     exception: str = ""
-    """What a task that failed says; empty when checks are the reason."""
+    """What a task that failed says, or why a run is late; empty when checks are the reason."""
+    exception_kind: TaskKind = "task"
+    """Which of these it is: a task, a delivery with too many bad rows, a run that takes too long."""
+    table: str = ""
+    """<schema>.<table> that the exception is about, `raw_pos.*` for all of a source; a key of `impact`."""
     warnings: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """<schema>.<table> -> sentences about what has changed in its deliveries, although they could be used."""
     owner: str = ""
@@ -86,6 +124,8 @@ class Alert:
     """What people see meanwhile, for example `Version 2017-12-30-1 (tags of 2017-12-30) stays in use.`"""
     links: dict[str, str] = field(default_factory=dict)
     """Text -> address, such as the task log. Only http and https become links."""
+    runbook: str = ""
+    """Address of the runbook, to which the mail's section is added."""
 
     @property
     def found(self) -> tuple[CheckResult, ...]:
@@ -106,6 +146,8 @@ class Alert:
             return counted(sum(len(sentences) for sentences in self.warnings.values()), "changes")
         if self.alarms:
             return counted(len(self.alarms), "metrics")
+        if self.missing and not self.stopping:
+            return counted(len(self.missing), "sources") if len(self.missing) > 1 else ""
         number = len(self.stopping) or len(self.found)
         return f"{counted(number, 'checks')} of {len(self.results)}" if number else ""
 
@@ -127,15 +169,16 @@ class Alert:
             for alarm in self.alarms
         ]
         if self.exception:
-            found.append(Finding("task", "task", "failed", self.title, _address(self.owner)))
+            found.append(Finding("task", self.exception_kind, "failed", self.title, _address(self.owner), self.table))
         return found
 
 
 @dataclass(frozen=True)
 class Cause:
-    """The checks of one table that did not pass, what has changed in it, and what stands on that table."""
+    """What is missing of one table, its checks that did not pass, what has changed in it, and what stands on it."""
 
     table: str
+    missing: tuple[Missing, ...]
     results: tuple[CheckResult, ...]
     warnings: tuple[str, ...]
     probable: tuple[str, ...]
@@ -156,17 +199,46 @@ class Mail:
     """Open incidents that it is about."""
     resolved: tuple[Incident, ...] = ()
     """Incidents that have ended."""
+    held: tuple[str, ...] = ()
+    """What the open incidents hold back, such as `23 tags`, `audience_lapsed`."""
+    released: tuple[str, ...] = ()
+    """What is held no more, now that incidents have ended."""
+
+    @property
+    def section(self) -> str:
+        """The section of the runbook that says what to do: its anchor."""
+        if self.kind in ("recovery", "digest", "change"):
+            return {"recovery": "recovery", "digest": "warning-digest", "change": "drift"}[self.kind]
+        if self.alert.alarms:
+            return "channel-alarm"
+        if self.alert.exception:
+            is_publish = self.alert.exception_kind == "task" and self.alert.task_id == "publish"
+            return "publish-failed" if is_publish else SECTIONS[self.alert.exception_kind]
+        stopping = self.alert.stopping
+        if self.alert.missing and all(
+            any(missing.is_about(result.table) for missing in self.alert.missing) for result in stopping
+        ):
+            return "late-source"
+        worst = next(iter(self.alert.found), None)
+        if worst is None or worst.outcome == "warned":
+            return "warning-digest"
+        if worst.outcome == "not evaluated":
+            return "not-evaluated"
+        return "identity" if worst.table.startswith("identity_mapping.") else "check-failed"
 
     @property
     def tone(self) -> str:
         """failed, warning or well."""
-        if self.alert.exception or self.alert.stopping or self.alert.alarms:
+        if self.alert.exception or self.alert.stopping or self.alert.alarms or self.alert.missing:
             return "failed"
         return "warning" if self.alert.found or self.alert.warnings or self.incidents else "well"
 
     @property
     def severity(self) -> str:
         """How the mail says it."""
+        is_late = self.alert.missing and not self.alert.stopping
+        if self.tone == "failed" and (is_late or self.alert.exception_kind == "deadline"):
+            return "STILL LATE" if self.kind == "reminder" else "LATE"
         if self.kind == "reminder" and self.tone == "failed":
             return "STILL ALARMING" if self.alert.alarms else "STILL FAILED"
         return "ALARM" if self.alert.alarms else SEVERITY[self.tone]
@@ -190,9 +262,9 @@ class Mail:
         end = f" - {self.alert.consequence}" if self.alert.consequence and self.kind != "recovery" else ""
         return " ".join(f"[Tagloom] {self.severity}: {thing}{end}".split())
 
-    def since(self, found: CheckResult | Alarm) -> Incident | None:
-        """The incident behind a check's result or an alarm when an earlier run saw it already."""
-        subject = found.subject if isinstance(found, Alarm) else subject_of(found)
+    def since(self, found: CheckResult | Alarm | Missing) -> Incident | None:
+        """The incident behind a check's result, an alarm or a late source when an earlier run saw it already."""
+        subject = found.subject if isinstance(found, Alarm | Missing) else subject_of(found)
         known = (incident for incident in self.incidents if incident.finding.subject == subject)
         return next((incident for incident in known if incident.runs_seen > 1), None)
 
@@ -215,7 +287,8 @@ def render(mail: Mail) -> tuple[str, str, dict[str, bytes]]:
         "mail": mail,
         "alert": mail.alert,
         "causes": _causes(mail.alert),
-        "links": _web_links(mail.alert.links),
+        "links": _web_links({**mail.alert.links, **_runbook(mail)}),
+        "heading": HEADINGS[mail.alert.exception_kind],
         "tone": mail.tone,
         "picture_of": lambda result: name if (name := numbers[subject_of(result)]) in pictures else "",
         "trend_of": lambda result: [number_text(value) for value in mail.alert.trends.get(subject_of(result), ())],
@@ -236,6 +309,8 @@ def message(mail: Mail, sender: str, now: datetime) -> EmailMessage:
     made["To"] = mail.recipient
     made["Subject"] = mail.subject
     made["Auto-Submitted"] = "auto-generated"
+    # For filters in mail programs: the section of the runbook says what kind of mail it is.
+    made["X-Tagloom-Kind"] = mail.section
     if mail.tone == "failed":
         made["Importance"] = "high"
     # One encoding that every server passes on unchanged and that stays legible in the .eml file.
@@ -244,6 +319,10 @@ def message(mail: Mail, sender: str, now: datetime) -> EmailMessage:
     for name, picture in pictures.items():
         made.get_payload()[1].add_related(picture, "image", "png", cid=f"<{name}>", disposition="inline")
     return made
+
+
+def _runbook(mail: Mail) -> dict[str, str]:
+    return {"What to do, step by step": f"{mail.alert.runbook}#{mail.section}"} if mail.alert.runbook else {}
 
 
 def counted(number: int, plural: str) -> str:
@@ -259,7 +338,9 @@ def number_text(value: float) -> str:
 
 def _causes(alert: Alert) -> list[Cause]:
     causes = []
-    for table in dict.fromkeys([*(result.table for result in alert.found), *alert.warnings]):
+    own = [alert.table] if alert.exception and alert.table in alert.impact else []
+    late = [missing.table for missing in alert.missing]
+    for table in dict.fromkeys([*own, *late, *(result.table for result in alert.found), *alert.warnings]):
         results = tuple(result for result in alert.found if result.table == table)
         known = alert.impact.get(table, Dependents())
         lists = tuple(
@@ -270,7 +351,8 @@ def _causes(alert: Alert) -> list[Cause]:
             for name, members in known.lists.items()
         )
         warnings, probable = alert.warnings.get(table, ()), alert.probable.get(table, ())
-        causes.append(Cause(table, results, warnings, probable, lists, known.note))
+        missing = tuple(one for one in alert.missing if one.table == table)
+        causes.append(Cause(table, missing, results, warnings, probable, lists, known.note))
     return causes
 
 

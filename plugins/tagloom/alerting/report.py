@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -16,14 +18,17 @@ from tagloom.alerting.book import (
     Observed,
     add_alert,
     add_delivery,
+    dependents_of,
     last_digest,
+    note_dependents,
     observe,
     open_book,
+    open_incidents,
     recipients_told,
     untold_warnings,
 )
 from tagloom.alerting.mail_server import message_id
-from tagloom.alerting.messages import Alert, Kind, Mail, message, subject_of
+from tagloom.alerting.messages import Alert, Kind, Mail, counted, message, subject_of
 from tagloom.alerting.routing import MAIL, Routing
 
 Target = tuple[str, str]
@@ -40,6 +45,8 @@ class Desk:
     time_zone: ZoneInfo
     """The business time zone: quiet hours and digests are meant in it."""
     sender: str = "tagloom@localhost"
+    users: Callable[[Iterable[str]], list[str]] = lambda tags: []
+    """Audiences and exports of the portal that use any of these tags, as people call them."""
 
 
 def report(desk: Desk, scope: str, alert: Alert, now: datetime) -> int:
@@ -51,20 +58,24 @@ def report(desk: Desk, scope: str, alert: Alert, now: datetime) -> int:
     findings = alert.findings()
     with open_book(desk.book) as book:
         seen = observe(book, scope, findings, alert.run_id, now, desk.routing.remind_after)
+        for incident in (*seen.opened, *seen.due_again, *seen.known):
+            if incident.finding.severity == "failed" and incident.finding.table in alert.impact:
+                note_dependents(book, incident.incident_id, alert.impact[incident.finding.table].held)
+        mark = _marked(desk, book)
         told = recipients_told(book, seen.resolved)
         news = [incident for incident in (*seen.opened, *seen.due_again) if _is_told_at_once(incident, desk.routing)]
         resolved_for = {target: _of(seen.resolved, numbers) for target, numbers in told.items()}
         queued, mails = 0, {}
         if news:
             kind: Kind = "failure" if set(news) & set(seen.opened) else "reminder"
-            mails = _bad_news(desk, alert, kind, seen, news, resolved_for)
+            mails = mark(_bad_news(desk, alert, kind, seen, news, resolved_for))
             queued += _queue(book, desk, alert, kind, mails, now)
         good_news = {
             target: Mail("recovery", _well(alert), target[1], resolved=resolved)
             for target, resolved in resolved_for.items()
             if target not in mails
         }
-        queued += _queue(book, desk, alert, "recovery", good_news, now)
+        queued += _queue(book, desk, alert, "recovery", mark(good_news), now)
     return queued
 
 
@@ -131,10 +142,42 @@ def _bad_news(
             result for result in alert.results if result.outcome == "passed" or subject_of(result) in subjects
         )
         alarms = tuple(alarm for alarm in alert.alarms if alarm.subject in subjects)
-        mails[target] = Mail(
-            kind, replace(alert, results=results, alarms=alarms), target[1], own, resolved_for.get(target, ())
-        )
+        missing = tuple(one for one in alert.missing if one.subject in subjects)
+        own_alert = replace(alert, results=results, alarms=alarms, missing=missing)
+        mails[target] = Mail(kind, own_alert, target[1], own, resolved_for.get(target, ()))
     return mails
+
+
+def _marked(desk: Desk, book: sqlite3.Connection) -> Callable[[dict[Target, Mail]], dict[Target, Mail]]:
+    """What adds to mails the things that their incidents hold, and those that are free again."""
+
+    def names(held: dict[str, set[str]]) -> tuple[str, ...]:
+        tags = held.pop("tag", set())
+        counts = (counted(len(tags), "tags"),) if tags else ()
+        models = sorted({name for kind, members in held.items() if kind != "table" for name in members})
+        return (*counts, *models, *desk.users(sorted(tags)))
+
+    @cache
+    def held(incidents: tuple[int, ...]) -> tuple[str, ...]:
+        return names(dependents_of(book, incidents))
+
+    @cache
+    def released(incidents: tuple[int, ...]) -> tuple[str, ...]:
+        others = dependents_of(book, [incident.incident_id for incident in open_incidents(book)], only_failed=True)
+        free = dependents_of(book, incidents, only_failed=True)
+        return names({kind: members - others.get(kind, set()) for kind, members in free.items()})
+
+    def mark(mails: dict[Target, Mail]) -> dict[Target, Mail]:
+        return {
+            target: replace(
+                mail,
+                held=held(tuple(one.incident_id for one in mail.incidents if one.finding.severity == "failed")),
+                released=released(tuple(one.incident_id for one in mail.resolved)),
+            )
+            for target, mail in mails.items()
+        }
+
+    return mark
 
 
 def _queue(book, desk: Desk, alert: Alert, kind: Kind, mails: dict[Target, Mail], now: datetime) -> int:
@@ -165,7 +208,8 @@ def _is_told_at_once(incident: Incident, routing: Routing) -> bool:
 
 def _well(alert: Alert) -> Alert:
     """The alert without what did not pass: who hears that something ended is not told of warnings meanwhile."""
-    return replace(alert, results=tuple(result for result in alert.results if result.outcome == "passed"), alarms=())
+    passed = tuple(result for result in alert.results if result.outcome == "passed")
+    return replace(alert, results=passed, alarms=(), missing=())
 
 
 def _of(incidents: Iterable[Incident], numbers: list[int]) -> tuple[Incident, ...]:

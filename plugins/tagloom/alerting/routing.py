@@ -45,8 +45,9 @@ class When(_Strict):
 
     severity: Severity | None = None
     """failed or warning."""
-    kinds: list[Literal["check", "task", "drift", "alarm"]] = []
-    """What has found it: a check of the data, a task that failed, a changed delivery, an alarm."""
+    kinds: list[Literal["check", "task", "quarantine", "late", "deadline", "drift", "alarm"]] = []
+    """What it is: a check of the data, a task that failed, a delivery with too many bad rows, a late source, a run that
+    takes too long, a changed delivery, an alarm."""
     owners: list[Pattern] = []
     """E-mail addresses of who answers for it, such as *@stores.example.com."""
     tables: list[Pattern] = []

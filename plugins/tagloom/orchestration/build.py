@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,10 +14,13 @@ from airflow.sdk import DAG, AssetAll, AssetAny, Context, Param, chain, get_curr
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from tagloom import day_build, layer_state, microbatch
+from tagloom.alerting.late import Late, late_for_day
+from tagloom.alerting.wording import deadline_scope, run_title
+from tagloom.landing.work import LANDED, UNCHANGED
 from tagloom.lineage import load_manifest
 from tagloom.microbatch import IDENTITY
 from tagloom.operations import create_operations_tables
-from tagloom.orchestration.alerts import QualityError, send_alerts, tell_results
+from tagloom.orchestration.alerts import QualityError, send_alerts, tell_end, tell_results
 from tagloom.orchestration.common import (
     BUILD_TAGS,
     DAY,
@@ -27,8 +31,9 @@ from tagloom.orchestration.common import (
     log,
     raw_asset,
 )
+from tagloom.orchestration.lateness import build_deadline, look_at_the_clock, tell_run_failure
 from tagloom.publish import publish
-from tagloom.settings import PROJECT, Settings, load_settings
+from tagloom.settings import CONTRACTS, PROJECT, Settings, load_settings
 from tagloom.sources import Source, readable_sources
 from tagloom.tags import run_times
 from tagloom.transform import DOCUMENTATION, LAYERS, NodeResult, TransformError, build_layer, write_documentation
@@ -37,7 +42,8 @@ from tagloom.warehouse import POOL, open_warehouse
 if TYPE_CHECKING:
     from tagloom.quality import CheckResult
 
-CONTRACTS = PROJECT / "soda" / "contracts"
+LONGEST_RUN = timedelta(hours=24)
+"""A run that takes longer is stopped and told of."""
 
 
 def build_tags_dag(declarations: Path, documentation: str) -> DAG:
@@ -61,6 +67,10 @@ def build_tags_dag(declarations: Path, documentation: str) -> DAG:
             "rebuild": Param(False, type="boolean", description="Build layers again although nothing has changed"),
         },
         default_args=default_arguments(),
+        on_failure_callback=tell_run_failure,
+        # A run that hangs would keep all later ones from starting.
+        dagrun_timeout=LONGEST_RUN,
+        deadline=build_deadline(load_settings()),
         tags=["build"],
     ) as dag:
         landing = _check_landing()
@@ -86,6 +96,8 @@ def update_tags_dag(sources: list[Source], documentation: str) -> DAG:
         catchup=False,
         max_active_runs=1,
         default_args=default_arguments(),
+        on_failure_callback=tell_run_failure,
+        dagrun_timeout=LONGEST_RUN,
         tags=["build"],
     ) as dag:
         _update(watched)
@@ -99,7 +111,7 @@ def _check_landing() -> str:
     context = get_current_context()
     as_of_date = _as_of_date(settings, context)
     log.info("building for %s", as_of_date)
-    _check(settings, "landing", as_of_date, context["run_id"])
+    _check(settings, "landing", as_of_date, context["run_id"], late=_late_sources(settings, as_of_date))
     return as_of_date.isoformat()
 
 
@@ -108,6 +120,7 @@ def _build_and_check(layer: str, as_of_date: str) -> dict:
     """Build one layer with dbt in this process and check it with Soda, unless it is built from the same inputs."""
     settings = load_settings()
     day = date.fromisoformat(as_of_date)
+    look_at_the_clock(settings, get_current_context())
     fingerprint = _begin(settings, layer, day)
     if fingerprint is None:
         log.info("%s: unchanged", layer)
@@ -194,8 +207,17 @@ def _check_definitions(settings: Settings, day: date) -> None:
 def _publish(as_of_date: str) -> dict:
     """Make the checked tables the version that readers see, and hand in mails that are still waiting."""
     settings = load_settings()
-    version = publish(settings, date.fromisoformat(as_of_date))
+    day = date.fromisoformat(as_of_date)
+    with open_warehouse(settings) as connection:
+        reasons = layer_state.reasons_not_to_publish(connection, day)
+    if reasons:
+        raise AirflowFailException(
+            "Only a whole version that has passed its checks is published; readers keep the one before. "
+            f"{' '.join(reasons)} Clear the first task of build_tags that this names, or run build_tags again."
+        )
+    version = publish(settings, day)
     log.info("published version %s: %s tables", version.name, len(version.tables))
+    tell_end(settings, get_current_context(), [deadline_scope(BUILD_TAGS)], run_title(BUILD_TAGS))
     send_alerts(settings)
     return {"version": version.name, "tables": version.tables}
 
@@ -231,6 +253,30 @@ def _update(source_names: list[str]) -> dict:
     return done.as_dict()
 
 
+def _late_sources(settings: Settings, as_of_date: date) -> list[Late]:
+    """Which of the sources that a build waits for have not delivered the whole day that is built for."""
+    zone = ZoneInfo(settings.time_zone)
+    with open_warehouse(settings) as connection:
+        create_operations_tables(connection)
+        landed = dict(
+            connection.execute(
+                "select source, max(end_day) from operations.landing_log where status in (?, ?) group by source",
+                [LANDED, UNCHANGED],
+            ).fetchall()
+        )
+    awaited = readable_sources(settings.sources)[0]
+    late = late_for_day(awaited, landed, first_end_day_of(as_of_date, zone))
+    for one in late:
+        log.warning("%s: %s", one.source.name, one.sentence)
+    return late
+
+
+def first_end_day_of(day: date, time_zone: ZoneInfo) -> date:
+    """The first UTC day at whose beginning the local day is over; the other way round than `last_complete_day`."""
+    ends = (day + timedelta(days=number) for number in (1, 2, 3))
+    return next(end for end in ends if last_complete_day(end, time_zone) >= day)
+
+
 def _begin(settings: Settings, step: str, as_of_date: date) -> str | None:
     """Fingerprint of the inputs of a step that is to be done now, None when it was done from the same ones."""
     with open_warehouse(settings) as connection:
@@ -243,21 +289,34 @@ def _begin(settings: Settings, step: str, as_of_date: date) -> str | None:
 
 
 def _check(
-    settings: Settings, layer: str, as_of_date: date, run_id: str, fingerprint: str | None = None
+    settings: Settings,
+    layer: str,
+    as_of_date: date,
+    run_id: str,
+    fingerprint: str | None = None,
+    late: Sequence[Late] = (),
 ) -> list[CheckResult]:
-    """Check a layer; when it passes and `fingerprint` is given, remember what it was built from."""
+    """Check a layer; when it passes and `fingerprint` is given, remember what it was built from.
+
+    `late`: sources of which something is missing, for the same mail.
+    """
     # Loaded here: updates check nothing with Soda, and should begin at once.
+    from tagloom import quality_book
     from tagloom.quality import check_layer, record_results
 
     with open_warehouse(settings) as connection:
         results = check_layer(connection, CONTRACTS, layer, run_id, as_of_date)
+        stops = any(result.stops for result in results)
+        # First of all: whatever happens to the books, nobody reads a layer that is not well.
+        layer_state.note_checks(connection, layer, as_of_date, run_id, passed=not stops)
         record_results(connection, results)
-        told = tell_results(settings, connection, get_current_context(), layer, results)
-        if fingerprint and not any(result.stops for result in results):
+        told = tell_results(settings, connection, get_current_context(), layer, results, late)
+        quality_book.record(settings, connection, results)
+        if fingerprint and not stops:
             layer_state.finish(connection, layer, fingerprint, as_of_date)
     if told:
         send_alerts(settings)
-    if any(result.stops for result in results):
+    if stops:
         # Data do not get better by looking again: no retry.
         error = QualityError(layer, results)
         raise AirflowFailException(str(error)) from error

@@ -7,13 +7,14 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import Asset
 
+from tagloom.alerting.wording import BUILD
 from tagloom.orchestration.alerts import tell_failure, tell_success
 
 START_DATE = datetime(2017, 1, 1, tzinfo=UTC)
 
 DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 
-BUILD_TAGS = "build_tags"
+BUILD_TAGS = BUILD
 
 FIRST_IN_LINE = {"priority_weight": 100, "weight_rule": "absolute"}
 """Small batches go before what else waits for the warehouse: they take seconds, and somebody waits for their tags."""

@@ -24,7 +24,7 @@ from airflow.sdk.exceptions import (
     AirflowSkipException,
 )
 
-from tagloom import arrivals
+from tagloom import arrivals, quality_book
 from tagloom.fetching.fetch import ConnectionDetails, FetchError, fetch_table
 from tagloom.landing.land import land_source
 from tagloom.landing.work import LANDED, NOTHING, Landing
@@ -39,6 +39,7 @@ from tagloom.orchestration.common import (
     log,
     raw_asset,
 )
+from tagloom.orchestration.lateness import tell_run_failure
 from tagloom.reading.deliveries import DeliveryError
 from tagloom.settings import Settings, load_settings
 from tagloom.sources import Source, load_source
@@ -67,6 +68,7 @@ def ingest_dag(source: Source, documentation: str) -> DAG:
             "end_day": Param(None, type=["null", "string"], pattern=DAY, description="Day after the last one to land"),
         },
         default_args=default_arguments(source.owner),
+        on_failure_callback=tell_run_failure,
         tags=["ingest", f"party: {source.party}"],
     ) as dag:
         line = FIRST_IN_LINE if source.is_on_arrival else {}
@@ -153,8 +155,10 @@ def _land(source_name: str) -> list[str]:
             try:
                 landings = land_source(connection, settings, source, first_day, end_day, context["run_id"])
             except DeliveryError as error:
+                quality_book.record(settings, connection, [])
                 # The same files would fail again: no retry.
                 raise AirflowFailException(str(error)) from error
+            quality_book.record(settings, connection, [])
         refused = []
         if all(landing.status == NOTHING for landing in landings):
             raise AirflowSkipException(f"{source_name}: nothing was delivered for {first_day} to {end_day}")
@@ -212,6 +216,7 @@ def _land_what_arrived(settings: Settings, source: Source, context: Context) -> 
                 else:
                     # Each day by itself, so that the others land.
                     waiting += [(day, day + timedelta(days=1)) for day in days if first_day <= day < end_day]
+        quality_book.record(settings, connection, [])
     arrivals.accept(settings, source, [day for day in days if day not in problems])
     news = [problem for day, problem in problems.items() if arrivals.refuse(settings, source, day, problem)]
     for problem in problems.values():

@@ -9,6 +9,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from tagloom.orchestration.alerts import tell_alarms
 from tagloom.orchestration.common import DAY, START_DATE, default_arguments, layer_asset, log
+from tagloom.orchestration.lateness import tell_run_failure
 from tagloom.publish import current_version
 from tagloom.settings import load_settings
 from tagloom.transform import LAYERS
@@ -31,6 +32,7 @@ def monitor_channels_dag(documentation: str) -> DAG:
             )
         },
         default_args=default_arguments(),
+        on_failure_callback=tell_run_failure,
         tags=["monitoring"],
     ) as dag:
         _watch()

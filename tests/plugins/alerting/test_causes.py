@@ -1,10 +1,11 @@
 """Hints at why a check failed, from what is unusual about the deliveries below its table."""
 
 from datetime import date, datetime, timedelta
+from types import SimpleNamespace
 
 import duckdb
 import pytest
-from tagloom.alerting.causes import MOST_SENTENCES, probable_causes, raw_tables_below
+from tagloom.alerting.causes import MOST_SENTENCES, compared_tables, probable_causes, raw_tables_below
 from tagloom.operations import create_operations_tables
 
 DAY = date(2017, 12, 31)
@@ -108,3 +109,56 @@ def test_changed_columns_are_named_and_the_list_is_short(warehouse):
     found = causes(warehouse)
     assert len(found) == MOST_SENTENCES
     assert found[0] == "pos.lines: There is a new column c0."
+
+
+def test_what_a_table_is_compared_with_may_be_to_blame(warehouse):
+    for number in range(5):
+        land(warehouse, DAY - timedelta(days=5 - number), 100)
+    land(warehouse, DAY, 0)
+    card_table = "raw_loyalty.cards"
+    assert not any("pos.lines" in sentence for sentence in probable_causes(warehouse, MANIFEST, card_table, DAY))
+    (sentence, *_) = (
+        sentence
+        for sentence in probable_causes(warehouse, MANIFEST, card_table, DAY, ["intermediate.int_orders"])
+        if "pos.lines" in sentence
+    )
+    assert sentence == "The newest delivery of pos.lines was empty; usually it has 100 rows."
+
+
+CONTRACT = """
+dataset: warehouse/raw_loyalty/cards
+check_attributes: {owner: loyalty@example.com, what_to_do: Ask the loyalty team., key: [card_number]}
+columns:
+  - name: card_number
+    checks:
+      - invalid:
+          name: Cards are those of the CRM
+          valid_reference_data: {dataset: warehouse/raw_crm/customers, column: card_number}
+checks:
+  - row_count: {name: There are cards}
+  - failed_rows:
+      name: Cards that are used are known
+      query: |
+        select card_number from raw_pos.lines
+        left join raw_loyalty.cards using (card_number) where cards.card_number is null
+"""
+
+
+def test_tables_that_checks_compare_with(tmp_path):
+    (tmp_path / "landing" / "loyalty").mkdir(parents=True)
+    (tmp_path / "landing" / "loyalty" / "cards.yml").write_text(CONTRACT, encoding="utf-8")
+
+    def compared(*names: str) -> dict:
+        results = [
+            SimpleNamespace(contract="landing/loyalty/cards.yml", name=name, table="raw_loyalty.cards")
+            for name in names
+        ]
+        return compared_tables(tmp_path, results)
+
+    assert compared("There are cards") == {"raw_loyalty.cards": set()}
+    assert compared("Cards that are used are known") == {"raw_loyalty.cards": {"raw_pos.lines"}}
+    assert compared("Cards are those of the CRM", "Cards that are used are known") == {
+        "raw_loyalty.cards": {"raw_pos.lines", "raw_crm.customers"}
+    }
+    missing = SimpleNamespace(contract="landing/loyalty/no.yml", name="x", table="raw_loyalty.no")
+    assert compared_tables(tmp_path, [missing]) == {}
