@@ -2,14 +2,17 @@
 
 The files are Soda 4 contracts, so Soda's own command line reads them too. This module holds them to a stricter form:
 every check is a sentence with an owner and a cure, and nothing is ignored, so a misspelt key cannot pass unnoticed.
+
+What follows from a model's twin alone is written by machine, in the same folders below soda/skeleton/. Both parts of a
+table are verified as one; a check by hand takes the place of the written one in the same place, or of the same name.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -21,7 +24,13 @@ DATA_SOURCE = "warehouse"
 """First part of every `dataset:`; the name that the open connection goes by in a contract."""
 
 VARIABLE = re.compile(r"\$\{ *var\.([A-Za-z_][A-Za-z_0-9]*) *\}")
-"""A variable as Soda writes it. AS_OF_DATE (YYYY-MM-DD) is the one that every run has."""
+"""A variable as Soda writes it. Every run has AS_OF_DATE (YYYY-MM-DD), and for each table ROWS_BEFORE: the mean number
+of rows on the days before, 0 when too few are known."""
+
+SKELETON = "skeleton"
+"""Folder beside soda/contracts with the contracts that are written by machine."""
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 COLUMN_CHECKS = ("missing", "invalid", "duplicate", "aggregate", "metric", "failed_rows")
 TABLE_CHECKS = ("row_count", "schema", "duplicate", "metric", "failed_rows")
@@ -31,6 +40,11 @@ Number = int | float
 
 class ContractError(ValueError):
     """A contract is wrong; the message names file, key and cure."""
+
+    table: str = ""
+    """<schema>.<table> that nobody watches now, as far as the file's place or content tells."""
+    owner: str = ""
+    """Who answers for it, where that can be read."""
 
 
 class _Strict(BaseModel):
@@ -46,6 +60,8 @@ class Attributes(_Strict):
     """The first step of the cure, as a sentence."""
     key: list[str] = []
     """Columns that identify a row; a mail shows them, masked, for rows that fail."""
+    masked: bool | None = None
+    """False: the key tells nothing of a person, such as the name of a tag, and is shown as it is."""
     unit: str | None = None
     """What a metric counts in, such as `%`, `days` or `times`; a threshold in percent needs none."""
 
@@ -293,6 +309,10 @@ class ContractColumn(_Strict):
     name: str
     data_type: str | None = None
     """Compared by a schema check only."""
+    numeric_precision: int | None = None
+    """Digits of a decimal."""
+    numeric_scale: int | None = None
+    """Of these behind the point."""
     checks: list[_CheckOfOneType] = []
 
 
@@ -318,6 +338,15 @@ class DeclaredCheck:
     owner: str
     what_to_do: str
     key: tuple[str, ...]
+    masked: bool = True
+    """Whether examples of the key are shown masked."""
+    file: str = ""
+    """The contract that declares it, as `Contract.file`."""
+
+    @property
+    def place(self) -> tuple[str, str, str | None]:
+        """What no other check of the table has: column, kind and qualifier."""
+        return self.column, self.kind, self.check.qualifier
 
 
 @dataclass(frozen=True)
@@ -326,8 +355,10 @@ class Contract:
 
     path: Path
     file: str
-    """The path as people know it: <layer>/<...>/<table>.yml."""
+    """The path as people know it: <layer>/<...>/<table>.yml, or skeleton/<layer>/<...>/<table>.yml."""
     document: _Document
+    skeleton: Contract | None = None
+    """The written part of the same table."""
 
     @property
     def schema(self) -> str:
@@ -340,24 +371,47 @@ class Contract:
         return ".".join(self.document.dataset.split("/")[1:])
 
     @property
+    def owner(self) -> str:
+        """E-mail address of who answers for the table, of its first check where the contract has none of its own."""
+        return self.document.check_attributes.owner or self.checks[0].owner
+
+    @property
     def filter(self) -> str | None:
         """SQL condition of the rows that the whole contract is about."""
         return self.document.filter
 
     @property
-    def variables(self) -> tuple[str, ...]:
-        """Names of the variables it declares."""
-        return tuple(self.document.variables)
+    def variables(self) -> dict[str, str]:
+        """Name of each variable it declares -> its default, empty when a run must give the value."""
+        inherited = self.skeleton.variables if self.skeleton else {}
+        return inherited | {
+            name: str((given or {}).get("default", "")) for name, given in self.document.variables.items()
+        }
 
     @cached_property
     def checks(self) -> tuple[DeclaredCheck, ...]:
-        """Every check, those of columns first."""
-        return tuple(self._declared())
+        """Every check, by hand before written, those of columns first."""
+        declared = tuple(self._declared())
+        if self.skeleton is None:
+            return declared
+        taken = {item.place for item in declared}
+        names = {item.check.name for item in declared}
+        written = (item for item in self.skeleton.checks if item.place not in taken and item.check.name not in names)
+        return (*declared, *written)
+
+    @cached_property
+    def columns(self) -> dict[str, dict[str, str | int]]:
+        """Name of each column -> keys that say its type, where it is promised; the written columns first."""
+        columns = dict(self.skeleton.columns) if self.skeleton else {}
+        for column in self.document.columns:
+            keys = column.model_dump(exclude_none=True, include={"data_type", "numeric_precision", "numeric_scale"})
+            columns[column.name] = keys or columns.get(column.name, {})
+        return columns
 
     @cached_property
     def column_names(self) -> set[str]:
         """Every column that the contract names by itself, not inside SQL."""
-        names = {column.name for column in self.document.columns} | set(self.document.check_attributes.key)
+        names = set(self.columns) | set(self.document.check_attributes.key)
         for declared in self.checks:
             names.update(declared.key)
             if isinstance(declared.check, Duplicate):
@@ -376,18 +430,49 @@ class Contract:
                 owner=check.attributes.owner or inherited.owner or "",
                 what_to_do=check.attributes.what_to_do or inherited.what_to_do or "",
                 key=tuple(check.attributes.key or inherited.key),
+                masked=next((it for it in (check.attributes.masked, inherited.masked) if it is not None), True),
+                file=self.file,
             )
 
 
+def load_layer(folder: Path, layer: str) -> tuple[list[Contract], dict[str, ContractError]]:
+    """Read the contracts of a layer, those by hand with the written part of their table; and file -> what is wrong.
+
+    `folder`: soda/contracts, beside which soda/skeleton lies. A table's second contract stands by itself, and so does
+    one with another `filter`: what is written of a table need not hold for some of its rows.
+    """
+    contracts: list[Contract] = []
+    problems: dict[str, ContractError] = {}
+    written: dict[str, Contract] = {}
+    skeleton = folder.parent / SKELETON
+    for root, found in ((skeleton, written), (folder, None)):
+        for path in sorted((root / layer).rglob("*.yml")):
+            try:
+                contract = load_contract(path, root)
+            except ContractError as error:
+                error.table = error.table or _table_of(path.relative_to(root))
+                if not error.owner and error.table in written:
+                    error.owner = written[error.table].document.check_attributes.owner or ""
+                problems[_file(path, root)] = error
+                continue
+            if found is not None:
+                found[contract.table] = contract
+            elif contract.table in written and contract.filter == written[contract.table].filter:
+                contracts.append(replace(contract, skeleton=written.pop(contract.table)))
+            else:
+                contracts.append(contract)
+    return sorted([*contracts, *written.values()], key=lambda contract: contract.table), problems
+
+
 def load_contract(path: Path, folder: Path) -> Contract:
-    """Read one contract; `folder` is soda/contracts, which the messages name files from.
+    """Read one contract; `folder` is soda/contracts or soda/skeleton, which the messages name files from.
 
     Raises ContractError with file, key and what was found there.
     """
-    file = path.relative_to(folder).as_posix()
+    file = _file(path, folder)
     text = path.read_text(encoding="utf-8")
     try:
-        content = yaml.safe_load(text)
+        content = yaml.load(text, Loader=_LOADER)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
@@ -396,12 +481,35 @@ def load_contract(path: Path, folder: Path) -> Contract:
     try:
         document = _Document.model_validate(content)
     except ValidationError as error:
-        raise ContractError("; ".join(f"{file}: {sentence}" for sentence in _sentences(error, content))) from error
+        raise _refusal(file, _sentences(error, content), content) from error
     contract = Contract(path=path, file=file, document=document)
     problems = list(_problems(contract, text))
     if problems:
-        raise ContractError("; ".join(f"{file}: {problem}" for problem in problems))
+        raise _refusal(file, problems, content)
     return contract
+
+
+def _refusal(file: str, problems: Iterable[str], content: object) -> ContractError:
+    """Make the error of a file that can be read but is wrong; whose table it is about must not be forgotten."""
+    error = ContractError("; ".join(f"{file}: {problem}" for problem in problems))
+    keys = content if isinstance(content, dict) else {}
+    place = str(keys.get("dataset") or "").split("/")
+    error.table = ".".join(place[1:]) if len(place) == 3 else ""
+    attributes = keys.get("check_attributes")
+    owner = attributes.get("owner") if isinstance(attributes, dict) else None
+    error.owner = owner if isinstance(owner, str) and "@" in owner else ""
+    return error
+
+
+def _table_of(place: Path) -> str:
+    """<schema>.<table> of a contract that cannot be read, by where it lies below its root."""
+    schema = f"raw_{place.parent.name}" if place.parts[0] == "landing" else place.parts[0]
+    return f"{schema}.{place.stem}"
+
+
+def _file(path: Path, folder: Path) -> str:
+    file = path.relative_to(folder).as_posix()
+    return f"{SKELETON}/{file}" if folder.name == SKELETON else file
 
 
 def resolve(text: str, variables: dict[str, str]) -> str:
@@ -433,10 +541,9 @@ def _problems(contract: Contract, text: str) -> Iterator[str]:
         if declared.check.name in names:
             yield f"{where}: the name {declared.check.name!r} is there twice; say what is different"
         names.add(declared.check.name)
-        place = (declared.column, declared.kind, declared.check.qualifier)
-        if place in places:
+        if declared.place in places:
             yield f"{where}: is there twice; give each a qualifier of its own"
-        places.add(place)
+        places.add(declared.place)
 
 
 def _sentences(error: ValidationError, content: object) -> Iterator[str]:
