@@ -6,17 +6,12 @@ is not what a build would make of it now, the copy is first built with the polic
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
-import signal
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import duckdb
 
@@ -27,13 +22,11 @@ from tagloom.identity.differences import IDENTITY, Simulation, compare, keep_bef
 from tagloom.identity.identifiers import IdentifierError, find_identifier, find_person
 from tagloom.identity.policy import Policy, policy_files
 from tagloom.operations import create_operations_tables
+from tagloom.scratch import StopWatch, scratch_folder
 from tagloom.settings import PROJECT, Settings, identity_key
 from tagloom.sources import load_sources
 from tagloom.transform import LAYERS, run_dbt
 from tagloom.warehouse import open_warehouse
-
-if TYPE_CHECKING:
-    from types import FrameType
 
 FOLDER = ".simulation-"
 """Begin of the name of the folder in the home that a simulation works in; its process id follows."""
@@ -61,8 +54,8 @@ def simulate(
     decisions that cannot be tried, TransformError when a model fails.
     """
     _check_types(settings, policy)
-    watch = _StopWatch(say)
-    with _working_folder(settings.home) as folder:
+    watch = StopWatch(say)
+    with scratch_folder(settings.home, FOLDER) as folder:
         copy = replace(settings, home=folder)
         day, is_current = _copy_warehouse(settings, copy)
         watch.lap(f"copied the warehouse ({copy.warehouse.stat().st_size / 1e6:,.0f} MB), tags are of {day}")
@@ -96,47 +89,6 @@ def _check_types(settings: Settings, policy: Policy) -> None:
     unknown = sorted(delivered - set(policy.identifier_types))
     if unknown:
         raise SimulationError(f"The policy does not know {', '.join(unknown)}, which sources deliver; add the entry.")
-
-
-@contextmanager
-def _working_folder(home: Path) -> Iterator[Path]:
-    """A folder that is gone afterwards, also after Ctrl-C and after the signal that a service manager stops with."""
-    for leftover in home.glob(f"{FOLDER}*"):
-        if not _is_alive(leftover.name.removeprefix(FOLDER)):
-            shutil.rmtree(leftover, ignore_errors=True)
-    folder = home / f"{FOLDER}{os.getpid()}"
-    with _interrupted_by_termination():
-        try:
-            folder.mkdir(parents=True)
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _interrupted_by_termination() -> Iterator[None]:
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = None
-    # Only the main thread may set a handler; elsewhere nobody sends signals to us.
-    with suppress(ValueError):
-        before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
-
-
-def _is_alive(process: str) -> bool:
-    try:
-        os.kill(int(process), 0)
-    except (ProcessLookupError, ValueError):
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _copy_warehouse(settings: Settings, copy: Settings) -> tuple[date, bool]:
@@ -204,16 +156,3 @@ def _drafts(connection: duckdb.DuckDBPyConnection, words: list[str], policy: Pol
 
 def _found(connection: duckdb.DuckDBPyConnection, text: str, policy: Policy):
     return find_identifier(connection, text, policy, identity_key())
-
-
-class _StopWatch:
-    """Says what was done and how long it took."""
-
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
-        self._last = time.monotonic()
-
-    def lap(self, text: str) -> None:
-        now = time.monotonic()
-        self._say(f"[{now - self._last:6.1f} s] {text}")
-        self._last = now
