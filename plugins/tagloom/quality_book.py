@@ -205,11 +205,8 @@ def record(settings: Settings, connection: duckdb.DuckDBPyConnection, results: I
     with _writing(settings) as book:
         _keep_results(book, results, now)
         _keep_scores(book, results, now)
-        book.execute(
-            "delete from check_results where outcome = 'passed' "
-            "and as_of_date < date((select max(as_of_date) from layer_scores), ?)",
-            [f"-{KEEP_PASSED_DAYS} days"],
-        )
+        if results:
+            _forget_passed(book)
         _copy_landings(book, connection)
         _copy_quarantine(book, connection)
 
@@ -410,6 +407,14 @@ def _keep_results(book: sqlite3.Connection, results: list[CheckResult], now: str
             )
             for result in results
         ],
+    )
+
+
+def _forget_passed(book: sqlite3.Connection) -> None:
+    book.execute(
+        "delete from check_results where outcome = 'passed' "
+        "and as_of_date < date((select max(as_of_date) from layer_scores), ?)",
+        [f"-{KEEP_PASSED_DAYS} days"],
     )
 
 

@@ -142,7 +142,7 @@ columns:
         (
             HEAD.replace("AS_OF_DATE: {}", "SHOP: {}")
             + "columns: []\nchecks:\n  - row_count: {name: There are cards}\n",
-            "variables: SHOP has no value; a run gives AS_OF_DATE only",
+            "variables: SHOP has no value; a run gives AS_OF_DATE, ROWS_BEFORE only",
         ),
         (
             HEAD
@@ -316,6 +316,169 @@ def result(**changes) -> CheckResult:
     return CheckResult(**{**fields, **changes})
 
 
+SKELETON = """
+dataset: warehouse/staging/cards
+variables: {ROWS_BEFORE: {default: 0}}
+check_attributes: {owner: machine@example.com, what_to_do: Look., key: [card_number]}
+columns:
+  - {name: card_number, data_type: varchar, checks: [{missing: {name: No row of cards lacks card_number}}]}
+  - {name: status, data_type: varchar}
+  - {name: visits, data_type: bigint}
+  - {name: seen_on, data_type: date}
+checks:
+  - schema: {name: cards has the columns that its twin declares, allow_other_column_order: true}
+  - metric:
+      name: cards has about as many rows as before
+      qualifier: rows
+      attributes: {unit: times}
+      expression: case when ${var.ROWS_BEFORE} < 10 then 1 else round(count(*) * 1.0 / ${var.ROWS_BEFORE}, 2) end
+      threshold: {must_be_between: {greater_than_or_equal: 0.5, less_than_or_equal: 3}}
+"""
+
+
+@pytest.fixture
+def with_skeleton(contracts):
+    folder = contracts.parent / "skeleton" / "staging"
+    folder.mkdir(parents=True)
+    (folder / "cards.yml").write_text(SKELETON, encoding="utf-8")
+    return contracts
+
+
+def by_name(results: list[CheckResult]) -> dict[str, CheckResult]:
+    return {result.name: result for result in results}
+
+
+def test_the_written_part_is_verified_with_what_is_written_by_hand(warehouse, with_skeleton):
+    text = HEAD + "columns: []\nchecks:\n  - row_count: {name: There are cards}\n"
+    results = check(warehouse, with_skeleton, text)
+    assert {result.name: (result.contract, result.outcome, result.owner) for result in results} == {
+        "There are cards": ("staging/cards.yml", "passed", "loyalty@example.com"),
+        "No row of cards lacks card_number": ("skeleton/staging/cards.yml", "passed", "machine@example.com"),
+        "cards has the columns that its twin declares": ("skeleton/staging/cards.yml", "passed", "machine@example.com"),
+        "cards has about as many rows as before": ("skeleton/staging/cards.yml", "passed", "machine@example.com"),
+    }
+    assert {result.table_rows for result in results if result.check_type != "schema"} == {100}
+
+
+def test_a_source_that_has_never_delivered_stops_nothing(warehouse, with_skeleton):
+    folder = with_skeleton.parent / "skeleton" / "landing" / "cinema"
+    folder.mkdir(parents=True)
+    text = SKELETON.replace("staging/cards", "raw_cinema/cards")
+    (folder / "cards.yml").write_text(text, encoding="utf-8")
+    assert check_layer(warehouse, with_skeleton, "landing", "run-1", AS_OF_DATE) == []
+    # Somebody wrote a contract for it, so it is missed.
+    hand = with_skeleton / "landing" / "cinema" / "cards.yml"
+    hand.parent.mkdir(parents=True)
+    hand.write_text(text.replace("machine@", "cinema@"), encoding="utf-8")
+    (result,) = check_layer(warehouse, with_skeleton, "landing", "run-1", AS_OF_DATE)
+    assert (result.outcome, result.table, result.owner) == ("not evaluated", "raw_cinema.cards", "cinema@example.com")
+
+
+def test_columns_that_differ_are_named(warehouse, with_skeleton):
+    warehouse.execute("alter table staging.cards add column colour varchar")
+    warehouse.execute("alter table staging.cards alter column visits type varchar")
+    found = by_name(check_layer(warehouse, with_skeleton, "staging", "run-1", AS_OF_DATE))
+    schema = found["cards has the columns that its twin declares"]
+    assert (schema.outcome, schema.measured) == ("failed", 2.0)
+    assert schema.sample == ("colour is new", "visits is varchar, not bigint")
+
+
+def remember(warehouse, days: int, rows: int, outcome: str = "passed", first: int = 1) -> None:
+    """Keep results of so many days before, the last one `first` days before."""
+    for back in range(first, first + days):
+        day = AS_OF_DATE - timedelta(days=back)
+        kept = result(run_id=f"{day}", as_of_date=day, outcome=outcome, table_rows=rows)
+        record_results(warehouse, [kept])
+
+
+def rows_check(warehouse, contracts) -> CheckResult:
+    results = check_layer(warehouse, contracts, "staging", "now", AS_OF_DATE)
+    return by_name(results)["cards has about as many rows as before"]
+
+
+def test_rows_are_compared_with_the_days_before(warehouse, with_skeleton):
+    remember(warehouse, days=6, rows=1000)
+    assert (rows_check(warehouse, with_skeleton).outcome, rows_check(warehouse, with_skeleton).measured) == (
+        "passed",
+        1,
+    )
+    remember(warehouse, days=7, rows=1000)
+    found = rows_check(warehouse, with_skeleton)
+    assert (found.outcome, found.measured_text, found.threshold) == ("failed", "0.1 times", "between 0.5 and 3 times")
+
+
+def test_of_a_day_built_twice_the_newest_run_counts_and_later_days_do_not(warehouse, with_skeleton):
+    remember(warehouse, days=28, rows=10)
+    remember(warehouse, days=28, rows=200)
+    later = AS_OF_DATE + timedelta(days=1)
+    record_results(
+        warehouse, [result(run_id="later", as_of_date=later, table_rows=9), result(run_id="x", table_rows=9)]
+    )
+    assert rows_check(warehouse, with_skeleton).measured == 0.5
+
+
+def test_days_with_a_failed_check_are_not_what_is_usual(warehouse, with_skeleton):
+    remember(warehouse, days=20, rows=1, outcome="failed")
+    remember(warehouse, days=7, rows=100, first=21)
+    found = rows_check(warehouse, with_skeleton)
+    assert (found.outcome, found.measured) == ("passed", 1)
+
+
+def test_days_without_a_row_are_not_what_is_usual(warehouse, with_skeleton):
+    remember(warehouse, days=22, rows=0)
+    remember(warehouse, days=6, rows=90, first=23)
+    assert rows_check(warehouse, with_skeleton).measured == 1
+    remember(warehouse, days=1, rows=90, first=22)
+    assert rows_check(warehouse, with_skeleton).measured == 1.11
+
+
+def test_a_warehouse_of_an_older_version_knows_no_rows_and_learns_them(warehouse, with_skeleton):
+    record_results(warehouse, [result()])
+    warehouse.execute("alter table operations.check_results drop column table_rows")
+    assert rows_check(warehouse, with_skeleton).measured == 1
+    record_results(warehouse, [result(run_id="new", table_rows=5)])
+    rows = warehouse.execute("select run_id, table_rows from operations.check_results order by 1").fetchall()
+    assert rows == [("new", 5), ("run-1", None)]
+
+
+def test_examples_that_tell_nothing_of_a_person_are_shown(warehouse, contracts):
+    text = HEAD.replace("key: [card_number]", "key: [status], masked: false") + (
+        "columns: []\nchecks:\n  - failed_rows: {name: No card is active, expression: status = 'active'}\n"
+    )
+    assert check(warehouse, contracts, text)[0].sample == ("active",)
+
+
+def test_a_contract_that_soda_gives_up_on_does_not_hide_the_others(warehouse, with_skeleton, monkeypatch):
+    from tagloom import quality
+
+    run = quality._run_soda
+
+    def stumble(connection, contract, variables):
+        if contract.path.stem == "empty":
+            raise RuntimeError("no way\nat all")
+        return run(connection, contract, variables)
+
+    monkeypatch.setattr(quality, "_run_soda", stumble)
+    text = """
+dataset: warehouse/staging/empty
+check_attributes: {owner: loyalty@example.com, what_to_do: Ask.}
+columns: []
+checks:
+  - row_count: {name: There are cards}
+"""
+    results = check(warehouse, with_skeleton, text, name="empty")
+    broken = next(found for found in results if found.table == "staging.empty")
+    assert (broken.outcome, broken.problem) == ("not evaluated", "staging/empty.yml: Soda gave up: no way")
+    assert broken.owner == "loyalty@example.com"
+    assert {found.outcome for found in results if found.table == "staging.cards"} == {"passed"}
+
+
+def test_a_refused_contract_is_about_its_table(warehouse, contracts):
+    text = HEAD + "columns: []\nchecks:\n  - rowcount: {name: There are cards}\n"
+    (found,) = check(warehouse, contracts, text)
+    assert (found.table, found.owner) == ("staging.cards", "loyalty@example.com")
+
+
 def test_results_are_kept_and_a_rerun_replaces_its_own(warehouse):
     record_results(warehouse, [result(), result(name="No card is there twice", measured=None, sample=())])
     record_results(warehouse, [result(layer="serving")])
@@ -436,6 +599,59 @@ BREAKS = {
         "The contract landing/survey/respondents.yml can be verified",
     ),
 }
+
+ALONE = {
+    "a day without a sale": (
+        "delete from raw_pos.basket_lines where sold_at >= date '{day}'",
+        "failed",
+        "The day has about as many till lines as a day of the four weeks before",
+    ),
+    "cents instead of dollars": BREAKS["cents instead of dollars"],
+    "a category for each product": (
+        "update raw_catalogue.products_history set product_category = product_category || ' ' || product_id",
+        "failed",
+        "Most products share their category with another one",
+    ),
+    "a kind for each event": (
+        "update raw_web.events set event = event || ' ' || event_id",
+        "failed",
+        "Hardly an event is the only one of its kind",
+    ),
+    "stores are written in another way": (
+        "update raw_pos.basket_lines set store_id = '0' || store_id where sold_at >= date '{day}'",
+        "failed",
+        "Hardly a till line of the day is of a store that sold nothing in the four weeks before",
+    ),
+    "exact copies": (
+        "update operations.landing_log set duplicates = rows_read // 2 where source = 'support'",
+        "warned",
+        "Hardly a row of the newest delivery of raw_support.tickets had come before",
+    ),
+    "a day without WiFi": (
+        "delete from raw_wifi.sightings where seen_at >= date '{day}'",
+        "warned",
+        "On the day the stores' WiFi saw at least a twentieth of the devices of a usual day",
+    ),
+    "an undeclared type": (
+        "create or replace view raw_app.devices as select * replace (cast(push_enabled as varchar) as push_enabled) "
+        "from raw_app.devices_history",
+        "failed",
+        "raw_app.devices has the columns that its source declares",
+    ),
+}
+"""What exactly one check sees."""
+
+
+@pytest.mark.parametrize(("statement", "outcome", "name"), ALONE.values(), ids=ALONE.keys())
+def test_one_fault_is_seen_by_one_check(landed, statement, outcome, name):
+    connection, day = landed
+    connection.begin()
+    try:
+        connection.execute(statement.format(day=day))
+        results = check_landing(landed)
+    finally:
+        connection.rollback()
+    assert {found.name: found.outcome for found in results if found.outcome != "passed"} == {name: outcome}
 
 
 @pytest.mark.parametrize(("statement", "outcome", "name"), BREAKS.values(), ids=BREAKS.keys())
