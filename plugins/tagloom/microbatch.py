@@ -107,7 +107,8 @@ def update(settings: Settings, sources: list[str], as_of_date: date | None = Non
     of its delivery does not count. May be run again, and killed, at any time: rows count as covered once the version
     with them is published. The caller holds the pool `warehouse`.
 
-    Raises FullBuildNeededError when a full build is under way, has failed, or was made with other definitions;
+    Raises FullBuildNeededError when a full build is under way, has failed, or was made with other definitions, and when
+    the last checks of landing or a layer have failed, whatever is published;
     TransformError and UpdateError when models or tests fail: the version published before stays in use.
     """
     watch = _StopWatch()
@@ -287,6 +288,9 @@ def identity_left_to_full_build(manifest: dict) -> list[str]:
 def _days_of_last_build(connection: duckdb.DuckDBPyConnection, settings: Settings) -> tuple[date, date]:
     """The day that the last full build is of, and the day of identity mapping, which updates may move forward."""
     connection.execute(_TABLES)
+    failed = layer_state.failed_checks(connection)
+    if failed:
+        raise FullBuildNeededError(f"{' '.join(failed)} The new rows wait until a build passes.")
     layers = layer_state.last_build(connection)
     missing = [layer for layer in LAYERS if layer not in layers]
     if missing:

@@ -9,6 +9,9 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[2]
 """The checkout: dags/, dbt_project/, plugins/, sources/, soda/."""
 
+CONTRACTS = PROJECT / "soda" / "contracts"
+"""What must be true of the data, a file per table."""
+
 MINIMUM_KEY_LENGTH = 32
 
 
@@ -40,6 +43,15 @@ class Settings:
     """Who gets alerts when the failing thing names no owner."""
     base_url: str
     """Root of the Airflow UI as people reach it, for links in mails."""
+    build_minutes: float = 180
+    """How long after its start a build must be published; when it is not, people are told."""
+    runbook: str = ""
+    """Address of the runbook that mails link to; empty: the portal's page of it."""
+
+    @property
+    def runbook_url(self) -> str:
+        """Where the runbook is to be read; `#<section>` is added to it."""
+        return self.runbook or f"{self.base_url}/tagloom/runbook"
 
     @property
     def warehouse(self) -> Path:
@@ -55,6 +67,11 @@ class Settings:
     def alert_book(self) -> Path:
         """The SQLite file of incidents, and of mails and messages that wait or were sent."""
         return self.home / "alerts.sqlite"
+
+    @property
+    def quality_book(self) -> Path:
+        """The SQLite file of what checks have found, scores of tables and layers, and what landed."""
+        return self.home / "quality.sqlite"
 
     @property
     def dbt_target(self) -> Path:
@@ -91,6 +108,8 @@ def load_settings() -> Settings:
         smtp_connection=os.environ.get("TAGLOOM_SMTP_CONNECTION") or "smtp_default",
         alert_recipients=_addresses(os.environ.get("TAGLOOM_ALERT_RECIPIENTS") or "data-team@example.com"),
         base_url=(os.environ.get("TAGLOOM_BASE_URL") or "http://localhost:8080").rstrip("/"),
+        build_minutes=_minutes("TAGLOOM_BUILD_MINUTES", 180),
+        runbook=os.environ.get("TAGLOOM_RUNBOOK_URL") or "",
     )
 
 
@@ -116,6 +135,17 @@ def _whole_number(name: str, default: int) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise SettingsError(f"{name} must be a whole number above 0, not {text!r}.")
     return int(text)
+
+
+def _minutes(name: str, default: float) -> float:
+    text = os.environ.get(name) or str(default)
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = 0.0
+    if not 0 < minutes < float("inf"):
+        raise SettingsError(f"{name} must be a number of minutes above 0, not {text!r}.")
+    return minutes
 
 
 def _addresses(text: str) -> tuple[str, ...]:

@@ -383,6 +383,9 @@ class Source(_Strict):
     """Under which terms the data may be used."""
     schedule: str = "@daily"
     """Cron expression or Airflow preset, in UTC; or `on arrival`: a run starts as soon as files or events come in."""
+    expected_by: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] | None = None
+    """Such as "06:00", in the business time zone: when a data interval must have landed after its end. People are told
+    when it has not. Without it a late delivery is noticed by the build that needs it."""
     time_zone: str = "UTC"
     """IANA zone of the timestamps in its files; they land in UTC."""
     build_waits_for_it: bool = False
@@ -404,6 +407,8 @@ class Source(_Strict):
                 f"tables {', '.join(fetched)} are fetched, so nothing arrives by itself; "
                 "give schedule a cron expression"
             )
+        if self.is_on_arrival and self.expected_by:
+            raise ValueError("expected_by is for a source with a schedule: what comes on arrival has no data intervals")
         return self
 
     @model_validator(mode="after")

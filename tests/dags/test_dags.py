@@ -62,7 +62,7 @@ print("RESULT" + json.dumps({"errors": bag.import_errors, "dags": dags}))
 SOURCES = load_sources(PROJECT / "sources")
 
 
-OF_THE_HOUSE = {"build_tags", "update_tags", "send_alerts", "monitor_channels"}
+OF_THE_HOUSE = {"build_tags", "update_tags", "send_alerts", "monitor_channels", "run_audiences", "steer_identity"}
 """DAGs that are there whatever is declared."""
 
 
@@ -140,7 +140,8 @@ def test_every_task_has_an_owner_retries_a_mail_and_a_turn(dags: dict[str, dict]
             # A refused delivery is the same a minute later.
             assert task["retries"] >= 1 or task["name"] == "refused", where
             # Tasks that open the warehouse, which one process at a time may do. Fetching must not wait for them.
-            assert (task["pool"] == POOL) == (task["name"] not in ("fetch", "refused", "send")), where
+            without = ("fetch", "refused", "send", "watch_sources", "members")
+            assert (task["pool"] == POOL) == (task["name"] not in without), where
 
 
 def test_ingests_follow_their_declaration(dags: dict[str, dict]) -> None:
@@ -205,7 +206,8 @@ def test_updates_follow_small_batches_and_builds(dags: dict[str, dict]) -> None:
     watched = [f"raw_{source.name}" for source in SOURCES if source.is_on_arrival]
     assert dags["update_tags"]["assets"] == ([*watched, LAYERS[-1]] if watched else [])
     (update,) = dags["update_tags"]["tasks"]
-    assert update["outlets"] == [], "an update that started another one would never end"
+    assert update["outlets"] == ["published"]
+    assert not {*update["outlets"]} & {*dags["update_tags"]["assets"]}, "an update that starts another one never ends"
 
 
 def test_build_waits_for_the_sources_that_say_so(dags: dict[str, dict]) -> None:
@@ -221,6 +223,7 @@ def test_layers_are_built_one_after_the_other(dags: dict[str, dict]) -> None:
     for before, task in pairwise(tasks):
         assert before["name"] in task["upstream"], f"{task['name']} does not wait for {before['name']}"
     assert [task["outlets"] for task in tasks if task["name"] in LAYERS] == [[layer] for layer in LAYERS]
+    assert [task["outlets"] for task in tasks if task["name"] == "publish"] == [["published"]]
 
 
 def test_loading_opens_no_warehouse(loaded: dict, home: Path) -> None:

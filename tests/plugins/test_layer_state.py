@@ -80,3 +80,42 @@ def test_identity_mapping_notes_which_rows_the_build_reaches(connection, setting
     ]
     assert not connection.execute("from duckdb_tables() where table_name = 'identity_before'").fetchall()
     assert set(layer_state.last_build(connection)) == {"staging"}
+
+
+def test_a_whole_checked_version_of_the_day_is_published(connection, settings):
+    build(connection, settings, DAY)
+    assert layer_state.reasons_not_to_publish(connection, DAY) == []
+
+
+def test_nothing_else_is(connection, settings):
+    assert layer_state.reasons_not_to_publish(connection, DAY) == [
+        f"Not built, or not checked, since something below changed: {', '.join(LAYERS)}."
+    ]
+    build(connection, settings, DAY)
+    assert [f"The tables of {layer} are of {DAY}, not of {NEXT_DAY}." for layer in LAYERS] == (
+        layer_state.reasons_not_to_publish(connection, NEXT_DAY)
+    )
+    layer_state.begin(connection, "tag_integration")
+    (reason,) = layer_state.reasons_not_to_publish(connection, DAY)
+    assert reason.endswith("tag_integration, serving.")
+
+
+def test_identity_mapping_may_have_been_taken_on_by_an_update(connection, settings):
+    build(connection, settings, DAY)
+    layer_state.note_update(connection, "identity_mapping", NEXT_DAY)
+    assert layer_state.reasons_not_to_publish(connection, DAY) == []
+    layer_state.note_update(connection, "identity_mapping", date(2017, 12, 29))
+    assert layer_state.reasons_not_to_publish(connection, DAY) != []
+
+
+def test_failed_checks_are_known_until_they_pass(connection, settings):
+    build(connection, settings, DAY)
+    for _ in range(2):
+        layer_state.note_checks(connection, "landing", DAY, "run-7", passed=False)
+    (failed,) = layer_state.failed_checks(connection)
+    assert failed == f"Checks of landing for {DAY} have failed in run run-7 and not passed since."
+    assert layer_state.reasons_not_to_publish(connection, DAY) == [failed]
+    layer_state.note_checks(connection, "intermediate", DAY, "run-8", passed=True)
+    assert len(layer_state.failed_checks(connection)) == 1
+    layer_state.note_checks(connection, "landing", DAY, "run-8", passed=True)
+    assert layer_state.failed_checks(connection) == []

@@ -1,7 +1,16 @@
 """Lineage over a small manifest of the same form as dbt's."""
 
 import pytest
-from tagloom.lineage import BY_IDENTITY, Dependents, dependents, load_manifest
+from tagloom.lineage import (
+    BY_IDENTITY,
+    CataloguedTag,
+    Dependents,
+    dependents,
+    everything,
+    load_manifest,
+    tables_of_nodes,
+    together,
+)
 
 
 def model(name: str, folder: str, columns: dict | None = None) -> dict:
@@ -114,7 +123,9 @@ def test_tags_that_depend_through_identity_only_are_told_apart():
 
 
 def test_an_audience_is_its_own_dependent():
-    assert dependents(MANIFEST, "serving.audience_lapsed") == Dependents(audiences=("audience_lapsed",))
+    assert dependents(MANIFEST, "serving.audience_lapsed") == Dependents(
+        audiences=("audience_lapsed",), tables=("serving.audience_lapsed",)
+    )
 
 
 def test_an_unknown_table_says_so():
@@ -129,3 +140,116 @@ def test_a_missing_manifest_says_so(tmp_path, content):
     found = dependents(load_manifest(path), "raw_pos.basket_lines")
     assert "manifest.json is missing" in found.note
     assert found.lists == {}
+
+
+def catalogued(*sources: str, used_by: tuple[str, ...] = ()) -> CataloguedTag:
+    return CataloguedTag(frozenset(sources), frozenset(used_by))
+
+
+def by_identity(*names: str) -> dict:
+    """A manifest in which the sightings of wifi reach the tags through identity mapping alone; `names` read them."""
+    tag = {"meta": {"tag": {"title": "Visits"}}}
+    nodes = {
+        **MANIFEST["nodes"],
+        "model.map": model("identity_map", "identity_mapping"),
+        "model.metrics": model("identity_metrics", "identity_mapping"),
+        "model.sales": model("tag_store__sales", "tag_category/store/sales", {"order_count": tag, "sales": tag}),
+        "model.statistics": model("tag_statistics", "tag_integration"),
+    }
+    parents = {
+        "model.statistics": ["model.orders", "model.rfm", "model.person_tags"],
+        "model.person_tags": ["model.orders", "model.rfm"],
+    }
+    above = {
+        "source.wifi.sightings": ["model.map", *names],
+        "model.map": ["model.orders", "model.metrics"],
+        "model.report": [],
+        "model.orders": ["model.person_tags", "model.rfm", "model.statistics"],
+    }
+    return {
+        **MANIFEST,
+        "nodes": nodes,
+        "child_map": {**MANIFEST["child_map"], **above, "exposure.dashboard": []},
+        "parent_map": parents,
+    }
+
+
+CATALOGUE = {
+    "order_count": catalogued("pos.basket_lines", used_by=("audience_lapsed",)),
+    "basket_value": catalogued("pos.basket_lines", "wifi.sightings", used_by=("rpt_sales",)),
+    "tag_value__rfm": catalogued(),
+}
+
+
+def test_what_is_reached_through_identity_mapping_alone_is_not_held():
+    held = dependents(by_identity(), "raw_wifi.sightings", CATALOGUE).held
+    assert held["tag"] == ("basket_value",), "its values come from a column of the sightings"
+    assert "audience" not in held, "it uses another tag"
+    assert held["report"] == ("rpt_sales",)
+    assert held["table"] == ("raw_wifi.sightings",)
+
+
+def test_a_table_of_identity_mapping_holds_all_that_stands_on_it():
+    held = dependents(by_identity(), "identity_mapping.identity_map", CATALOGUE).held
+    assert held["tag"] == ("basket_value", "order_count", "tag_value__rfm")
+    assert held["audience"] == ("audience_lapsed",)
+
+
+def test_metrics_of_identity_mapping_stand_for_identity_mapping():
+    assert dependents(by_identity(), "identity_mapping.identity_metrics", CATALOGUE).held["tag"] == (
+        "basket_value",
+        "order_count",
+        "tag_value__rfm",
+    )
+
+
+def test_statistics_of_tags_stand_for_the_tags_and_who_uses_them():
+    held = dependents(by_identity(), "tag_integration.tag_statistics", CATALOGUE).held
+    assert held["tag"] == ("basket_value", "order_count", "tag_value__rfm")
+    assert (held["audience"], held["report"]) == (("audience_lapsed",), ("rpt_sales",))
+
+
+def test_the_wide_table_holds_its_tags():
+    held = dependents(by_identity(), "tag_integration.person_tags").held
+    assert held["tag"] == ("basket_value", "order_count", "tag_value__rfm")
+    assert held["audience"] == ("audience_lapsed",)
+
+
+def test_tags_of_other_objects_say_whose_they_are():
+    assert dependents(by_identity(), "tag_category.tag_store__sales").tags == ("store.order_count", "store.sales")
+
+
+def test_all_tables_of_a_source():
+    assert dependents(MANIFEST, "raw_pos.*").held == dependents(MANIFEST, "raw_pos.basket_lines").held
+
+
+def test_everything():
+    found = everything(MANIFEST)
+    assert found.tags == ("basket_value", "order_count", "tag_value__rfm")
+    assert found.held["audience"] == ("audience_lapsed",)
+    assert found.held["report"] == ("rpt_sales",)
+    assert everything({}).held == {}
+
+
+def test_together_holds_what_one_of_them_holds():
+    wifi, rfm = (
+        dependents(by_identity(), table, CATALOGUE) for table in ("raw_wifi.sightings", "tag_category.tag_value__rfm")
+    )
+    both = together([wifi, rfm])
+    assert both.held["tag"] == ("basket_value", "tag_value__rfm")
+    assert both.tags_by_identity == ("order_count",)
+    assert set(both.held["table"]) == {*wifi.tables, *rfm.tables}
+
+
+def test_tables_of_models_and_of_what_data_tests_look_at():
+    manifest = {
+        **MANIFEST,
+        "nodes": {
+            **MANIFEST["nodes"],
+            "test.law": {"resource_type": "test", "name": "the_law", "depends_on": {"nodes": ["model.orders"]}},
+        },
+    }
+    assert tables_of_nodes(manifest, ["the_law", "person_tags", "nothing"]) == [
+        "tag_category.tag_consumption__orders",
+        "tag_integration.person_tags",
+    ]

@@ -508,6 +508,18 @@ def test_an_update_needs_a_finished_full_build(world, home):
         microbatch.update(home, ["web"])
 
 
+def test_an_update_waits_while_checks_of_landing_or_a_layer_have_failed(world, home):
+    version = current_version(home)
+    with open_warehouse(home) as connection:
+        layer_state.note_checks(connection, "landing", DAY, "build-7", passed=False)
+    with pytest.raises(FullBuildNeededError, match="Checks of landing for 2017-01-11 have failed in run build-7"):
+        microbatch.update(home, ["web"])
+    assert current_version(home) == version
+    with open_warehouse(home) as connection:
+        layer_state.note_checks(connection, "landing", DAY, "build-8", passed=True)
+    assert microbatch.update(home, ["web"]).affected_persons == 0
+
+
 def test_an_update_needs_the_definitions_of_the_full_build(home):
     with pytest.raises(FullBuildNeededError, match="another one than in the last full build"):
         microbatch.update(replace(home, time_zone="Asia/Shanghai"), ["web"])

@@ -202,10 +202,11 @@ def test_a_failed_layer_is_told_in_one_line_per_check(orchestration: ModuleType)
         ("ingest_loyalty", "read_declaration", "declaration of loyalty"),
         ("update_tags", "update", "update of tags"),
         ("build_tags", "tag_category", "building tag category"),
+        ("build_tags", "publish", "publishing"),
     ],
 )
 def test_titles_of_mails(orchestration: ModuleType, dag_id: str, task_id: str, title: str) -> None:
-    assert orchestration.alerts._title(dag_id, task_id) == title
+    assert orchestration.alerts.title(dag_id, task_id) == title
 
 
 def test_assets_have_a_stable_address(orchestration: ModuleType) -> None:

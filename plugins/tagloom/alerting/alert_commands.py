@@ -55,6 +55,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def _list(settings: Settings, options: argparse.Namespace) -> None:
     from tagloom.alerting.book import open_book, open_incidents, resolved_incidents, waiting
+    from tagloom.alerting.wording import in_words
     from tagloom.text_table import text_table
 
     with open_book(settings.alert_book) as book:
@@ -66,7 +67,7 @@ def _list(settings: Settings, options: argparse.Namespace) -> None:
             (
                 incident.incident_id,
                 incident.finding.severity,
-                incident.finding.sentence,
+                in_words(incident.finding.kind, incident.finding.sentence),
                 incident.finding.table or None,
                 f"{incident.opened_at:%Y-%m-%d %H:%M}",
                 incident.runs_seen,
@@ -79,7 +80,13 @@ def _list(settings: Settings, options: argparse.Namespace) -> None:
         print("Nothing is wrong.")
     if ended:
         rows = [
-            (row["incident_id"], row["severity"], row["sentence"], row["opened_at"][:16], row["resolved_at"][:16])
+            (
+                row["incident_id"],
+                row["severity"],
+                in_words(row["kind"], row["sentence"]),
+                row["opened_at"][:16],
+                row["resolved_at"][:16],
+            )
             for row in ended
         ]
         print("\n" + text_table(("no.", "severity", "what has ended", "from (UTC)", "to (UTC)"), rows))
@@ -91,6 +98,7 @@ def _list(settings: Settings, options: argparse.Namespace) -> None:
 
 def _show(settings: Settings, options: argparse.Namespace) -> None:
     from tagloom.alerting.book import history, open_book
+    from tagloom.alerting.wording import in_words
     from tagloom.text_table import text_table
 
     try:
@@ -99,6 +107,7 @@ def _show(settings: Settings, options: argparse.Namespace) -> None:
     except KeyError as error:
         raise AlertError(error.args[0]) from error
     (incident,) = found["incident"]
+    incident = incident | {"sentence": in_words(incident["kind"], incident["sentence"])}
     names = {
         "sentence": "what",
         "severity": "severity",

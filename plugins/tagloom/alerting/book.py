@@ -349,18 +349,25 @@ def add_delivery(
     message_id: str,
     content: bytes,
     due_at: datetime,
+    incidents: Iterable[Incident] | None = None,
 ) -> bool:
-    """Queue a mail or message; False when the same one (by its Message-ID) waits or was sent already."""
+    """Queue a mail or message; False when the same one (by its Message-ID) waits or was sent already.
+
+    `incidents`: those of the alert that it tells this recipient of; without them, all.
+    """
     cursor = book.execute(
         "insert or ignore into deliveries (alert_id, channel, recipient, message_id, content, due_at) "
         "values (?, ?, ?, ?, ?, ?)",
         [alert_id, channel, recipient, message_id, content, _text(due_at)],
     )
     if cursor.rowcount:
-        book.execute(
-            "insert or ignore into incident_recipients "
-            "select incident_id, ?, ? from alert_incidents where alert_id = ?",
-            [channel, recipient, alert_id],
+        rows = book.execute("select incident_id from alert_incidents where alert_id = ?", [alert_id]).fetchall()
+        own = {number for (number,) in rows}
+        if incidents is not None:
+            own &= {incident.incident_id for incident in incidents}
+        book.executemany(
+            "insert or ignore into incident_recipients values (?, ?, ?)",
+            [(number, channel, recipient) for number in sorted(own)],
         )
     return bool(cursor.rowcount)
 

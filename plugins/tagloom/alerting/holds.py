@@ -21,18 +21,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tagloom.alerting.book import open_book, read_book
+from tagloom.alerting.wording import in_words
 
 if TYPE_CHECKING:
     from tagloom.settings import Settings
-
-KIND_SENTENCES = {
-    "check": "a check failed: {sentence}",
-    "task": "{sentence} failed",
-    "quarantine": "{sentence} was refused: too many rows are bad",
-    "late": "{sentence} are late",
-    "deadline": "{sentence} is late",
-}
-"""How the reason of a hold begins, by the kind of its incident; others say it all in their sentence."""
 
 
 class HoldError(ValueError):
@@ -156,7 +148,8 @@ def _holds(book: sqlite3.Connection) -> list[Hold]:
     found: dict[int, tuple] = {}
     names: dict[int, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for incident_id, table, kind, sentence, opened_at, dependent_kind, name in cursor:
-        found[incident_id] = (table, KIND_SENTENCES.get(kind, "{sentence}").format(sentence=sentence), opened_at)
+        reason = f"a check failed: {sentence}" if kind == "check" else in_words(kind, sentence)
+        found[incident_id] = (table, reason, opened_at)
         names[incident_id][dependent_kind].add(name)
     return [
         Hold(

@@ -97,7 +97,8 @@ def _newest_due(source: Source, now: datetime, time_zone: ZoneInfo) -> tuple[dat
     # Only installations that declare expected_by pay for it.
     from croniter import croniter
 
-    ticks = croniter(PRESETS.get(source.schedule, source.schedule), now.astimezone(UTC))
+    # The interval that ends in this very second has ended.
+    ticks = croniter(PRESETS.get(source.schedule, source.schedule), now.astimezone(UTC) + timedelta(seconds=1))
     for _ in range(LONGEST_LOOK_BACK):
         end = ticks.get_prev(datetime)
         local = end.astimezone(time_zone)

@@ -168,6 +168,10 @@ class Alert:
             Finding(alarm.subject, "alarm", "failed", f"{alarm.title}: {alarm.sentence}", _address(alarm.owner))
             for alarm in self.alarms
         ]
+        found += [
+            Finding(missing.subject, "late", "failed", missing.title, _address(missing.owner), missing.table)
+            for missing in self.missing
+        ]
         if self.exception:
             found.append(Finding("task", self.exception_kind, "failed", self.title, _address(self.owner), self.table))
         return found

@@ -45,6 +45,8 @@ class Desk:
     time_zone: ZoneInfo
     """The business time zone: quiet hours and digests are meant in it."""
     sender: str = "tagloom@localhost"
+    runbook: str = ""
+    """Address of the runbook, for the digest; other alerts bring it along."""
     users: Callable[[Iterable[str]], list[str]] = lambda tags: []
     """Audiences and exports of the portal that use any of these tags, as people call them."""
 
@@ -71,7 +73,7 @@ def report(desk: Desk, scope: str, alert: Alert, now: datetime) -> int:
             mails = mark(_bad_news(desk, alert, kind, seen, news, resolved_for))
             queued += _queue(book, desk, alert, kind, mails, now)
         good_news = {
-            target: Mail("recovery", _well(alert), target[1], resolved=resolved)
+            target: Mail("recovery", _well(alert, resolved), target[1], resolved=resolved)
             for target, resolved in resolved_for.items()
             if target not in mails
         }
@@ -108,6 +110,7 @@ def write_digest(desk: Desk, now: datetime) -> int:
             dag_id="send_alerts",
             task_id="digest",
             title="warnings of the day",
+            runbook=desk.runbook,
         )
         concerned: dict[Target, list[Incident]] = defaultdict(list)
         for incident in warnings:
@@ -198,7 +201,9 @@ def _queue(book, desk: Desk, alert: Alert, kind: Kind, mails: dict[Target, Mail]
         else:
             identity = message_id(channel, kind, alert.dag_id, alert.run_id, alert.task_id, mail.subject)
             content = webhooks.content(mail)
-        queued += add_delivery(book, number, channel, recipient, identity, content, due)
+        queued += add_delivery(
+            book, number, channel, recipient, identity, content, due, [*mail.incidents, *mail.resolved]
+        )
     return queued
 
 
@@ -206,8 +211,14 @@ def _is_told_at_once(incident: Incident, routing: Routing) -> bool:
     return incident.finding.severity == "failed" or routing.warnings == "at once"
 
 
-def _well(alert: Alert) -> Alert:
-    """The alert without what did not pass: who hears that something ended is not told of warnings meanwhile."""
+def _well(alert: Alert, resolved: tuple[Incident, ...]) -> Alert:
+    """The alert without what did not pass: who hears that something ended is not told of warnings meanwhile.
+
+    It is called as it was when it was told.
+    """
+    late = {incident.finding.sentence for incident in resolved if incident.finding.kind == "late"}
+    if len(late) == len(resolved):
+        alert = replace(alert, title=late.pop() if len(late) == 1 else "late deliveries")
     passed = tuple(result for result in alert.results if result.outcome == "passed")
     return replace(alert, results=passed, alarms=(), missing=())
 

@@ -37,6 +37,16 @@ def late_title(missing: Sequence[Missing]) -> str:
     return missing[0].title if len(missing) == 1 else "late deliveries"
 
 
+def in_words(kind: str, sentence: str) -> str:
+    """An incident as a sentence of what is wrong, by its kind."""
+    return {
+        "task": f"{sentence} failed",
+        "quarantine": f"{sentence} was refused: too many rows are bad",
+        "late": f"{sentence} are late",
+        "deadline": f"{sentence} is late",
+    }.get(kind, sentence)
+
+
 def check_scope(layer: str) -> str:
     """What the alert book calls the checks of a layer, or of landing."""
     return f"checks of {layer}"

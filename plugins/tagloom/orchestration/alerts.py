@@ -282,6 +282,7 @@ def _desk(settings: Settings, server: MailServer | None) -> Desk:
         default_recipients=settings.alert_recipients,
         time_zone=ZoneInfo(settings.time_zone),
         sender=server.sender if server else MailServer.sender,
+        runbook=settings.runbook_url,
         users=partial(users_of_tags, settings),
     )
 

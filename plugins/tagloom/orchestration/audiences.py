@@ -6,17 +6,14 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, CronTriggerTimetable, task
+from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, task
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
-from tagloom.orchestration.common import START_DATE, default_arguments, log
+from tagloom.orchestration.common import PUBLISHED, START_DATE, default_arguments, log
 from tagloom.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from tagloom.portal.serving import Snapshot
-
-PUBLISHED = Asset(name="published", uri="tagloom://published")
-"""The asset that says: readers see a new version."""
 
 EVERY_HOUR = "20 * * * *"
 """What was held goes out within the hour after the incident ends, without waiting for the next publish."""

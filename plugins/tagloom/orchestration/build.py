@@ -25,6 +25,7 @@ from tagloom.orchestration.common import (
     BUILD_TAGS,
     DAY,
     FIRST_IN_LINE,
+    PUBLISHED,
     START_DATE,
     default_arguments,
     layer_asset,
@@ -77,7 +78,7 @@ def build_tags_dag(declarations: Path, documentation: str) -> DAG:
         layers = [
             _build_and_check.override(task_id=layer, outlets=[layer_asset(layer)])(layer, landing) for layer in LAYERS
         ]
-        published = _publish(landing)
+        published = _publish.override(outlets=[PUBLISHED])(landing)
         chain(landing, *layers, published, _document(landing))
     return dag
 
@@ -100,7 +101,7 @@ def update_tags_dag(sources: list[Source], documentation: str) -> DAG:
         dagrun_timeout=LONGEST_RUN,
         tags=["build"],
     ) as dag:
-        _update(watched)
+        _update.override(outlets=[PUBLISHED])(watched)
     return dag
 
 
@@ -219,6 +220,7 @@ def _publish(as_of_date: str) -> dict:
     log.info("published version %s: %s tables", version.name, len(version.tables))
     tell_end(settings, get_current_context(), [deadline_scope(BUILD_TAGS)], run_title(BUILD_TAGS))
     send_alerts(settings)
+    get_current_context()["outlet_events"][PUBLISHED].extra = {"version": version.name, "as_of_date": as_of_date}
     return {"version": version.name, "tables": version.tables}
 
 
@@ -250,6 +252,11 @@ def _update(source_names: list[str]) -> dict:
         raise AirflowFailException(str(error)) from error
     log.info("update: %s new records, %s persons, version %s", done.new_records, done.affected_persons, done.version)
     send_alerts(settings)
+    if done.version is None:
+        # Who waits for a new version is not to be started.
+        raise AirflowSkipException("The new rows are about nobody who is known: nothing was published.")
+    extra = {"version": done.version, "as_of_date": done.as_of_date.isoformat()}
+    get_current_context()["outlet_events"][PUBLISHED].extra = extra
     return done.as_dict()
 
 

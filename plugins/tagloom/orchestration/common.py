@@ -32,6 +32,10 @@ def layer_asset(layer: str) -> Asset:
     return Asset(name=layer, uri=f"tagloom://layer/{layer}")
 
 
+PUBLISHED = Asset(name="published", uri="tagloom://published")
+"""The asset that says: readers see a new version. Its events carry version and as_of_date."""
+
+
 def default_arguments(owner: str = "tagloom") -> dict:
     """What every task gets when it says nothing else."""
     return {

@@ -1,4 +1,4 @@
-"""The portal in a process of its own, with Airflow's log-in beside it: for those who need no DAGs, or to spread load."""
+"""The portal in a process of its own, with Airflow's log-in beside it: for who needs no DAGs, or to spread load."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def send_alerts_dag(documentation: str) -> DAG:
     return dag
 
 
-@task(task_id="watch_sources", retries=0)
+@task(task_id="watch_sources")
 def _watch_sources() -> dict:
     """Note which sources that say `expected_by` are late, and which have come; `send` tells."""
     settings = load_settings()

@@ -50,7 +50,7 @@ def _decide() -> dict:
     return {"decided": len(done), "renewed": taken}
 
 
-@task(task_id="simulate", pool=POOL, retries=0)
+@task(task_id="simulate", pool=POOL)
 def _simulate() -> dict:
     """Run the simulation that waits longest."""
     from tagloom.steering.requests import SIMULATE, carry_out_simulation, waiting

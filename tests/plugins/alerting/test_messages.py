@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 from tagloom.alerting.book import Finding, Incident
-from tagloom.alerting.messages import SHOWN_NAMES, Alarm, Alert, Mail, message, subject_of
+from tagloom.alerting.messages import SHOWN_NAMES, Alarm, Alert, Mail, Missing, message, subject_of
 from tagloom.lineage import Dependents
 from tagloom.quality import CheckResult
 
@@ -311,3 +311,86 @@ def test_an_alarm_comes_with_a_drawing():
     (picture,) = (part for part in mail.walk() if part.get_content_type() == "image/png")
     assert f'src="cid:{picture["Content-ID"].strip("<>")}"' in html
     assert sent(alert, "reminder")["Subject"].startswith("[Tagloom] STILL ALARMING: ")
+
+
+LATE = Missing(
+    "late loyalty", "deliveries of loyalty", "Nothing came.", "loyalty@example.com", "staging.*", "Ask for the file."
+)
+RUNBOOK = "https://tagloom.example.com/runbook"
+IDENTITY = replace(FAILED, table="identity_mapping.identity_metrics")
+NOT_EVALUATED = replace(FAILED, outcome="not evaluated", problem="no such column")
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "section", "word"),
+    [
+        ("failure", {}, "check-failed", "FAILED"),
+        ("failure", {"results": (NOT_EVALUATED,)}, "not-evaluated", "FAILED"),
+        ("failure", {"results": (NOT_EVALUATED, FAILED)}, "check-failed", "FAILED"),
+        ("failure", {"results": (IDENTITY,)}, "identity", "FAILED"),
+        ("failure", {"results": (WARNED,)}, "warning-digest", "WARNING"),
+        ("failure", {"results": (), "exception": "x"}, "task-failed", "FAILED"),
+        ("failure", {"results": (), "exception": "x", "exception_kind": "quarantine"}, "quarantine", "FAILED"),
+        ("failure", {"results": (), "exception": "x", "exception_kind": "deadline"}, "deadline-missed", "LATE"),
+        ("reminder", {"results": (), "exception": "x", "exception_kind": "deadline"}, "deadline-missed", "STILL LATE"),
+        ("failure", {"results": (), "exception": "x", "task_id": "publish"}, "publish-failed", "FAILED"),
+        ("failure", {"results": (), "missing": (LATE,)}, "late-source", "LATE"),
+        ("failure", {"results": (FAILED,), "missing": (LATE,)}, "late-source", "FAILED"),
+        ("failure", {"results": (IDENTITY,), "missing": (LATE,)}, "identity", "FAILED"),
+        ("change", {"results": (), "warnings": {"raw.x": ("new column",)}}, "drift", "WARNING"),
+        ("digest", {"results": ()}, "warning-digest", "WELL AGAIN"),
+        ("recovery", {"results": ()}, "recovery", "WELL AGAIN"),
+    ],
+)
+def test_every_mail_links_to_its_section_of_the_runbook(kind, changes, section, word):
+    mail = sent(replace(ALERT, runbook=RUNBOOK, **changes), kind)
+    assert mail["X-Tagloom-Kind"] == section
+    assert mail["Subject"].startswith(f"[Tagloom] {word}: ")
+    text, html = bodies(mail)
+    assert f"{RUNBOOK}#{section}" in text
+    assert f"{RUNBOOK}#{section}" in Text(html).links
+
+
+def test_an_alarm_links_to_the_runbook_too():
+    alarm = Alarm("web: shop", "Payments", "30 % of what is usual", "web@example.com", "Look at the provider.")
+    assert sent(replace(ALERT, results=(), alarms=(alarm,), runbook=RUNBOOK))["X-Tagloom-Kind"] == "channel-alarm"
+
+
+def test_without_a_runbook_there_is_no_link():
+    assert "runbook" not in "".join(bodies(sent(ALERT)))
+
+
+def test_what_is_held_and_what_is_released_is_named():
+    for kind, changes, word in (
+        ("failure", {"held": ("2 tags", "audience_lapsed")}, "Held back:"),
+        ("recovery", {"released": ("2 tags", "audience_lapsed")}, "Released:"),
+    ):
+        text, html = bodies(sent(ALERT, kind, **changes))
+        assert f"{word} 2 tags, audience_lapsed" in " ".join(text.split())
+        assert f"{word} 2 tags audience_lapsed" in Text(html).text
+    assert "Held back" not in "".join(bodies(sent(ALERT)))
+
+
+def test_a_late_source_is_told_with_what_depends_on_it():
+    impact = {"staging.*": Dependents(tags=("age_band",), audiences=("audience_lapsed",))}
+    alert = replace(ALERT, title=LATE.title, results=(PASSED,), missing=(LATE,), impact=impact, consequence="")
+    mail = sent(alert)
+    assert mail["Subject"] == "[Tagloom] LATE: deliveries of loyalty"
+    assert mail["Importance"] == "high"
+    text, html = bodies(mail)
+    for words in (text, Text(html).text):
+        for fact in ("Nothing came.", "Ask for the file.", "loyalty@example.com", "age_band", "audience_lapsed"):
+            assert fact in words
+    two = replace(alert, missing=(LATE, replace(LATE, subject="late pos")))
+    assert sent(two)["Subject"].endswith(", 2 sources")
+
+
+def test_a_failed_task_says_what_depends_on_it():
+    impact = {"raw_crm.*": Dependents(tags=("age_band",))}
+    alert = replace(ALERT, results=(), exception="no answer", table="raw_crm.*", impact=impact)
+    text, html = bodies(sent(alert))
+    assert "1 tag: age_band" in text
+    assert "RAW_CRM.*" in text
+    assert "age_band" in Text(html).text
+    nameless = replace(alert, table="", impact={"": Dependents(tags=("age_band",))})
+    assert "1 tag: age_band" in bodies(sent(nameless))[0]

@@ -6,10 +6,11 @@ from email import message_from_bytes, policy
 from zoneinfo import ZoneInfo
 
 import pytest
-from tagloom.alerting.book import acknowledge, open_book, open_incidents, waiting
+from tagloom.alerting.book import acknowledge, dependents_of, open_book, open_incidents, waiting
 from tagloom.alerting.messages import Alert
 from tagloom.alerting.report import Desk, report, report_changes, write_digest
 from tagloom.alerting.routing import Routing
+from tagloom.lineage import Dependents
 
 from tests.plugins.alerting.test_messages import FAILED, PASSED, WARNED
 
@@ -191,3 +192,47 @@ def test_changed_deliveries_are_told_at_once_and_once(desk):
     assert report_changes(desk, ALERT, NOON) == 0
     with open_book(desk.book) as book:
         assert open_incidents(book) == []
+
+
+CARDS = Dependents(
+    tags=("age_band", "order_count", "rfm_segment"),
+    tags_by_identity=("rfm_segment",),
+    audiences=("audience_birthday", "audience_lapsed"),
+    others={"reports": ("report_sales",)},
+    by_identity=("audience_lapsed",),
+    tables=("staging.cards",),
+)
+
+
+def test_what_depends_on_a_failure_is_kept_and_told_and_released(desk):
+    desk = replace(desk, users=lambda tags: ["audience Young (Ann)"] if "age_band" in tags else [])
+    held = "2 tags, audience_birthday, report_sales, audience Young (Ann)"
+
+    def look(number: int, *results, impact: dict) -> list:
+        before = {delivery.delivery_id for delivery in _waiting(desk)}
+        alert = replace(ALERT, run_id=f"run-{number}", results=results, impact=impact)
+        report(desk, "checks of landing", alert, NOON + number * HOUR)
+        new = [delivery for delivery in _waiting(desk) if delivery.delivery_id not in before]
+        return [message_from_bytes(delivery.content, policy=policy.default) for delivery in new]
+
+    for mail in look(1, FAILED, PASSED, impact={FAILED.table: CARDS}):
+        assert f"Held back:    {held}" in text_of(mail)
+    with open_book(desk.book) as book:
+        assert dependents_of(book, [1]) == {
+            "tag": {"age_band", "order_count"},
+            "audience": {"audience_birthday"},
+            "report": {"report_sales"},
+            "table": {"staging.cards"},
+        }
+    other = replace(FAILED, table="staging.orders", name="There are orders", owner="")
+    look(2, FAILED, other, impact={FAILED.table: CARDS, "staging.orders": Dependents(tags=("order_count",))})
+    for mail in look(3, other, PASSED, impact={"staging.orders": Dependents(tags=("order_count",))}):
+        assert "Released:     1 tag, audience_birthday, report_sales, audience Young (Ann)" in text_of(mail)
+    (mail,) = look(4, PASSED, impact={})
+    assert "Released:     1 tag" in text_of(mail).splitlines()
+
+
+def test_a_warning_holds_nothing_and_its_end_releases_nothing(desk):
+    desk = replace(desk, routing=Routing(warnings="at once"))
+    (*mails, _) = run(desk, WARNED), run(desk, PASSED, number=2)
+    assert all("Held back" not in text_of(mail) and "Released" not in text_of(mail) for sent in mails for mail in sent)
