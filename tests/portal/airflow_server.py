@@ -92,7 +92,7 @@ def airflow_server(settings: Settings, browser: Browser) -> Iterator[AirflowPort
         )
     portal = AirflowPortal(url, settings, browser)
     try:
-        _wait(process, url, log)
+        wait_for(process, f"{url}/api/v2/monitor/health", log)
         yield portal
     finally:
         portal.close()
@@ -111,14 +111,13 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def _wait(process: subprocess.Popen, url: str, log: Path) -> None:
+def wait_for(process: subprocess.Popen, address: str, log: Path) -> None:
+    """Wait until the process answers at this address; raise RuntimeError with the end of its log when it does not."""
     begin = time.monotonic()
-    while time.monotonic() - begin < START_SECONDS:
-        if process.poll() is not None:
-            break
+    while time.monotonic() - begin < START_SECONDS and process.poll() is None:
         try:
-            with urllib.request.urlopen(f"{url}/api/v2/monitor/health", timeout=5):
+            with urllib.request.urlopen(address, timeout=5):
                 return
         except OSError:
             time.sleep(0.5)
-    raise RuntimeError(f"Airflow's API server did not start:\n{log.read_text(errors='replace')[-3000:]}")
+    raise RuntimeError(f"The server did not start:\n{log.read_text(errors='replace')[-3000:]}")

@@ -12,6 +12,7 @@ import pytest
 import uvicorn
 from fastapi import FastAPI, Request
 from starlette.testclient import TestClient
+from tagloom.audiences import library
 from tagloom.portal.app import create_app
 from tagloom.portal.authentication import User
 from tagloom.settings import Settings
@@ -89,11 +90,14 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def portal_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a portal that really listens; the header X-User (`name role`) says who is signed in."""
+    """Address of a portal that really listens, with one audience; the header X-User (`name role`) says who asks."""
     settings = make_world(tmp_path_factory.mktemp("served"))
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("TAGLOOM_PORTAL_DATABASE", raising=False)
         app = create_app(settings, Headers(), requests_per_minute=100_000)
+    rule = {"combinator": "and", "rules": [{"field": "tag:rfm_segment", "operator": "in", "value": ["champion"]}]}
+    with app.state.store.transaction() as session:
+        library.save(session, {"schema": 1, "rule": rule}, "Champions", by="ada")
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", lifespan="off"))
     thread = threading.Thread(target=server.run, daemon=True)

@@ -6,7 +6,6 @@ import csv
 import io
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
@@ -166,9 +165,3 @@ def test_every_text_is_translated(client_as: Callable[..., TestClient], audience
     for path in ("/exports", f"/audiences/{audience}/exports", page, f"{page}/edit"):
         text = client.get(path).text
         assert ("导出" in text) == (language == "zh"), path
-
-
-def test_the_catalogue_has_every_text_of_these_pages() -> None:
-    from tests.portal.translated import missing_texts
-
-    assert missing_texts("exports", Path("exports.py"), "zh") == []

@@ -32,7 +32,9 @@ def test_texts_that_are_looked_up_by_name_have_their_chinese_too() -> None:
 
 
 def test_a_translation_has_the_places_of_its_text() -> None:
-    wrong = [text for text, chinese in catalogue("zh").items() if set(PLACES.findall(text)) != set(PLACES.findall(chinese))]
+    wrong = [
+        text for text, chinese in catalogue("zh").items() if set(PLACES.findall(text)) != set(PLACES.findall(chinese))
+    ]
 
     assert wrong == []
 

@@ -80,7 +80,7 @@ def test_a_role_gets_in_where_its_rights_say_so_and_nowhere_else(
         if allowed and method != "GET":
             continue
         answer = client.request(method, path)
-        if (answer.status_code in (401, 403)) == allowed or answer.status_code >= 500 and answer.status_code != 503:
+        if (answer.status_code in (401, 403)) == allowed or (answer.status_code >= 500 and answer.status_code != 503):
             wrong.append(f"{method} {path}: {answer.status_code}, allowed: {allowed}")
 
     assert wrong == []

@@ -15,7 +15,9 @@ from tests.portal.conftest import ORIGIN
 Clients = Callable[..., TestClient]
 
 
-@pytest.mark.parametrize("path", ["/", "/admin/rights", "/no/such/page", "/health", "/static/portal.js", "/static/none"])
+@pytest.mark.parametrize(
+    "path", ["/", "/admin/rights", "/no/such/page", "/health", "/static/portal.js", "/static/none"]
+)
 def test_every_answer_has_the_headers(client_as: Clients, path: str) -> None:
     answer = client_as("viewer").get(path)
 
@@ -69,7 +71,8 @@ def test_cookies_are_for_this_site_only(client_as: Clients) -> None:
 
 
 @pytest.mark.parametrize(
-    "back", ["https://evil.example/", "//evil.example/", "/\\evil.example/", "javascript:alert(1)", "/x\r\nset-cookie: a=b"]
+    "back",
+    ["https://evil.example/", "//evil.example/", "/\\evil.example/", "javascript:alert(1)", "/x\r\nset-cookie: a=b"],
 )
 def test_the_way_back_leads_to_the_portal_only(client_as: Clients, back: str) -> None:
     answer = client_as("viewer").post("/language", data={"language": "zh", "back": back})
@@ -106,7 +109,9 @@ def test_odd_paths_lead_nowhere(client_as: Clients, path: str) -> None:
     assert "def create_app" not in answer.text
 
 
-@pytest.mark.parametrize("text", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{7*7}}", "' or 1=1 --", "%"])
+@pytest.mark.parametrize(
+    "text", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{1234567*3}}", "' or 1=1 --", "%"]
+)
 def test_what_people_type_is_text(client_as: Clients, text: str) -> None:
     client = client_as("admin")
     client.post("/admin/tokens", data={"name": text, "role": "viewer", "days": "7"})
@@ -115,7 +120,7 @@ def test_what_people_type_is_text(client_as: Clients, text: str) -> None:
         assert page.status_code == 200
         assert "<script>alert" not in page.text
         assert "<img src=x" not in page.text
-        assert "49" not in page.text.replace(" ", "") or "7*7" in page.text
+        assert "3703701" not in page.text
 
 
 def test_the_audit_log_is_searched_for_the_words_as_they_are(client_as: Clients) -> None:
@@ -173,7 +178,9 @@ def test_buckets_fill_again_and_are_not_kept_for_ever(monkeypatch: pytest.Monkey
     assert len(limiter._buckets) == 3
 
 
-def test_a_mistake_of_ours_tells_nothing_of_itself(app: FastAPI, client_as: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mistake_of_ours_tells_nothing_of_itself(
+    app: FastAPI, client_as: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*arguments: object) -> None:
         raise RuntimeError("the password is 1234")
 

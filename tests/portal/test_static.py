@@ -73,6 +73,8 @@ def test_templates_hold_no_inline_script() -> None:
         for tag in re.findall(r"<script\b[^>]*>", text):
             if "src=" not in tag and 'type="application/json"' not in tag:
                 wrong.append(f"{template.name}: {tag}")
-        wrong += [f"{template.name}: {found}" for found in re.findall(r"\son(?:click|change|submit|input|load)\s*=", text)]
+        wrong += [
+            f"{template.name}: {found}" for found in re.findall(r"\son(?:click|change|submit|input|load)\s*=", text)
+        ]
 
     assert wrong == []

@@ -85,8 +85,8 @@ def publish_world(
 ) -> Version:
     """The same into an installation that is there, and the version that it became."""
     chance = np.random.default_rng(seed)
-    models = _models()
-    events = _events(chance, persons, day)
+    models = load_models()
+    events = made_events(chance, persons, day)
     tables = {
         "tag_integration.person_tags": person_tags(chance, models, events, persons, day),
         "tag_integration.tag_catalog": _catalogue(models),
@@ -107,7 +107,8 @@ def publish_world(
 
 
 @cache
-def _models() -> tuple[TagModel, ...]:
+def load_models() -> tuple[TagModel, ...]:
+    """The tag models of the project."""
     return tuple(load_tags(PROJECT / "dbt_project" / "models" / "tag_category"))
 
 
@@ -228,7 +229,8 @@ def _where(values: np.ndarray, known: np.ndarray, dtype: str = "str") -> pd.arra
     return column
 
 
-def _events(chance: np.random.Generator, persons: int, day: date) -> pd.DataFrame:
+def made_events(chance: np.random.Generator, persons: int, day: date) -> pd.DataFrame:
+    """A year of events of persons who come, stay for a while and go."""
     parts = []
     begin = pd.Timestamp(day) - pd.Timedelta(days=364)
     # Persons come and go, so that cohorts, stages and sequences have something to show.

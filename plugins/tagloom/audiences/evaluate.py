@@ -153,7 +153,20 @@ def events_of_version(snapshot: Snapshot) -> dict[str, Event]:
 
 
 def size(snapshot: Snapshot, definition: Definition, audiences: AudienceOf, seconds: float | None = None) -> Size:
-    """Count an audience in one pass. Raises RuleError when the definition does not fit the version."""
+    """Count an audience, by the version's bitmaps where they cover it, else in one pass over the table.
+
+    Raises RuleError when the definition does not fit the version.
+    """
+    from tagloom.audiences import bitmaps  # takes Size from here
+
+    found = bitmaps.size(snapshot, definition, audiences)
+    return found if found is not None else counted_size(snapshot, definition, audiences, seconds)
+
+
+def counted_size(
+    snapshot: Snapshot, definition: Definition, audiences: AudienceOf, seconds: float | None = None
+) -> Size:
+    """The same as `size`, always by one query over the table. Raises RuleError."""
     conditions = _conditions(snapshot, audiences)
     query = size_query(conditions, definition)
     row = snapshot.row(query.sql, query.parameters, seconds) or {}
@@ -211,7 +224,7 @@ def composition(snapshot: Snapshot, definition: Definition, tag: str, audiences:
     labelled, labels = _grouping(snapshot, known, column)
     condition = member.sql(dialect="duckdb")
     rows = snapshot.rows(
-        f"select {labelled} as cell, count(*) as population, count_if({condition}) as members "
+        f"select {labelled} as cell, count(*) as population, count(*) filter (where {condition}) as members "
         "from tag_integration.person_tags group by all",
         conditions.parameters,
     )
@@ -368,7 +381,9 @@ def _conditions(snapshot: Snapshot, audiences: AudienceOf) -> Conditions:
 
 
 def _counted(condition: exp.Expression, name: str) -> exp.Expression:
-    return exp.alias_(exp.CountIf(this=condition), name)
+    # count_if() of nothing but unknowns is null in DuckDB, a filtered count is 0.
+    counted = exp.Filter(this=exp.Count(this=exp.Star()), expression=exp.Where(this=condition))
+    return exp.alias_(counted, name)
 
 
 def _grouping(snapshot: Snapshot, tag: Tag, column: str) -> tuple[str, Callable[[Any], tuple[str, str]]]:

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tagloom.identity import review_commands
+from tagloom.identity import request_commands, review_commands
 from tagloom.settings import Settings, identity_key
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         "--only-identity", action="store_true", help="compare persons only, not tags and audiences; faster"
     )
     review_commands.add(actions)
+    request_commands.add(actions)
 
 
 def _action(actions: argparse._SubParsersAction, name: str, help_text: str, function) -> argparse.ArgumentParser:

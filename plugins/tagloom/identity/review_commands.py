@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from tagloom.identity.identifiers import Identifier
+    from tagloom.identity.policy import Policy
 
 SHOWN = 10
 """Pairs that `list` prints unless --limit says otherwise."""
@@ -151,16 +152,18 @@ def _list(settings: Settings, options: argparse.Namespace) -> None:
             if pair.status == options.status and not (pair.status == "review" and pair.is_decided)
         ]
         shown = found[: options.limit]
-        values = _values(connection, policy, shown) if shown else {}
+        rows = compared(connection, policy, shown)
     if not found:
         reason = "" if policy.matching.enabled else "; matching is switched off in identity/policy.yml"
         print(f"no pair has the status {options.status}{reason}")
         return
-    print("\n\n".join(_in_full(pair, policy, values) for pair in shown))
+    print("\n\n".join(_in_full(pair, rows[pair.name]) for pair in shown))
     print(f"\n{len(shown):,} of {len(found):,} pairs. To decide: identity review accept | decline {shown[0].name}")
 
 
-def _values(connection: duckdb.DuckDBPyConnection, policy, shown: Sequence[Pair]) -> dict[int, dict[str, str | None]]:
+def _values(
+    connection: duckdb.DuckDBPyConnection, policy: Policy, shown: Sequence[Pair]
+) -> dict[int, dict[str, str | None]]:
     """Identifier key -> attribute -> clear value of its person; only in memory."""
     from tagloom.identity.matching_model import KEY
     from tagloom.identity.matching_persons import PERSONS, collect_persons, in_memory
@@ -181,9 +184,15 @@ def _values(connection: duckdb.DuckDBPyConnection, policy, shown: Sequence[Pair]
     return {key: dict(zip(names, values, strict=True)) for key, *values in rows}
 
 
-def _in_full(pair: Pair, policy, values: dict[int, dict[str, str | None]]) -> str:
-    from tagloom.text_table import text_table
+def compared(
+    connection: duckdb.DuckDBPyConnection, policy: Policy, shown: Sequence[Pair]
+) -> dict[str, list[tuple[str, str, str, str, str]]]:
+    """Pair name -> attribute, masked value of one, of the other, what they are to each other, what that speaks for."""
+    values = _values(connection, policy, shown) if shown else {}
+    return {pair.name: _rows(pair, policy, values) for pair in shown}
 
+
+def _rows(pair: Pair, policy: Policy, values: dict[int, dict[str, str | None]]) -> list[tuple[str, str, str, str, str]]:
     left, right = values.get(pair.left.key, {}), values.get(pair.right.key, {})
     rows = []
     for comparison in policy.matching.comparisons:
@@ -196,6 +205,12 @@ def _in_full(pair: Pair, policy, values: dict[int, dict[str, str | None]]) -> st
             agreement = _agreement(one, other, right.get(comparison.swapped_with))
             cells = [masked_value(value, comparison.kind) for value in (one, other)]
             rows.append((name, *cells, agreement, said))
+    return rows
+
+
+def _in_full(pair: Pair, rows: Sequence[tuple[str, str, str, str, str]]) -> str:
+    from tagloom.text_table import text_table
+
     head = f"{pair.name}  {pair.probability:.3f}  {pair.left} and {pair.right}"
     table = text_table(("", "one", "the other", "they are", "which speaks"), rows)
     return head + "\n" + "\n".join(f"  {line}" for line in table.splitlines())

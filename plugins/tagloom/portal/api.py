@@ -255,11 +255,14 @@ def look_up(body: LookupBody, page: Page = Depends(page_of)) -> Response:
     policy = load_policy()
     if body.kind != "person" and body.kind not in policy.identifier_types:
         raise NotFoundError(f"There is no kind of identifier {body.kind[:40]!r}.")
+    unreadable = PortalError(f"This is no {body.kind}.", "Check its form.")
+    if body.kind != "person" and not profile.is_value_of(body.kind, body.value, policy):
+        raise unreadable
     try:
         found = profile.look_up(page.snapshot, body.kind, body.value, policy, identity_key())
-    except IdentifierError as error:
+    except IdentifierError:
         # The error repeats the value, which stands in no answer or log.
-        raise PortalError(f"This is no {body.kind}.", "Check its form.") from error
+        raise unreadable from None
     page.audit("person looked up", found.subject, "api" if found.person is not None else "api, nobody")
     return page.json({"person_id": found.person})
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 from importlib import import_module
-from importlib.util import find_spec
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -35,6 +34,7 @@ PAGES = (
     "tagloom.portal.pages.persons",
     "tagloom.portal.pages.identity",
     "tagloom.portal.pages.quality",
+    "tagloom.portal.pages.runbook",
     "tagloom.portal.pages.admin",
     "tagloom.portal.api",
 )
@@ -52,6 +52,9 @@ NAVIGATION = (
     ("Admin", "/admin/rights", "see"),
 )
 """Title, path and right of each entry of the portal's own navigation."""
+
+BELONGS_TO = {"exports": "audiences", "runbook": "quality"}
+"""First part of a path -> that of the entry it stands below, where they differ."""
 
 REQUESTS_PER_MINUTE = 1_200
 """What a user may ask for in a minute, unless TAGLOOM_PORTAL_REQUESTS_PER_MINUTE says otherwise."""
@@ -77,11 +80,8 @@ def create_app(
     app.state.tokens = Tokens(app.state.store)
     app.state.limiter = Limiter(requests_per_minute or _requests_per_minute())
     app.state.serving = serving or Serving(settings)
-    for module in _modules():
-        try:
-            app.include_router(import_module(module).router)
-        except (ImportError, SyntaxError, AttributeError) as error:
-            print(f"SKIPPED {module}: {error}")
+    for module in PAGES:
+        app.include_router(import_module(module).router)
     app.add_api_route("/health", _health, methods=["GET"])
     app.mount("/static", _Static(directory=STATIC), name="static")
     app.add_middleware(Security)
@@ -96,15 +96,9 @@ def create_app(
 
 def navigation(page: Page) -> list[tuple[str, str, bool]]:
     """Return title, path and "this is here" of the entries that the user may open."""
-    return [
-        (title, path, page.path == path or (path != "/" and page.path.startswith("/" + path.split("/")[1])))
-        for title, path, right in NAVIGATION
-        if page.may(right)
-    ]
-
-
-def _modules() -> list[str]:
-    return [module for module in PAGES if find_spec(module)]
+    part = page.path.split("/")[1]
+    here = BELONGS_TO.get(part, part)
+    return [(title, path, path.split("/")[1] == here) for title, path, right in NAVIGATION if page.may(right)]
 
 
 def _requests_per_minute() -> int:

@@ -1,6 +1,15 @@
-"""What the audience builder says: it gets these texts in the reader's language together with its data."""
+"""What the audience builder says: it gets these texts in the reader's language together with its data.
+
+They have a catalogue of their own, because many are single words ("is", "then") that mean other things elsewhere.
+"""
 
 from __future__ import annotations
+
+from functools import cache
+
+from babel.messages.pofile import read_po
+
+from tagloom.portal.languages import TRANSLATIONS
 
 TEXTS = (
     "About what, empty: anything",
@@ -65,6 +74,7 @@ TEXTS = (
     "Size",
     "Split by chance, for a test",
     "Sum of amounts, empty: any",
+    "Tag value",
     "Text",
     "The mark is the share among everybody. A dot: hardly by chance.",
     "Times",
@@ -72,7 +82,6 @@ TEXTS = (
     "Undo",
     "Use “{value}”",
     "Value of {title}",
-    "Value",
     "What changed and why",
     "What it is for",
     "What it is made of",
@@ -103,3 +112,13 @@ TEXTS = (
     "{total} % of 100 %",
 )
 """Each text that frontend/src/builder asks for; a test keeps the two the same."""
+
+
+@cache
+def builder_words(language: str) -> dict[str, str]:
+    """Return English text -> text in this language, of translations/<language>/builder/; empty for English."""
+    words: dict[str, str] = {}
+    for file in sorted((TRANSLATIONS / language / "builder").glob("*.po")):
+        with file.open("rb") as stream:
+            words |= {str(entry.id): str(entry.string) for entry in read_po(stream, locale=language) if entry.string}
+    return words

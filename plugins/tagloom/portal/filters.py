@@ -45,7 +45,7 @@ def filter_of(page: Page, code: str) -> Filter:
         return _compiled(page, code, saved.name, saved.definition, leaf)
     name, _, value = rest.partition("=")
     tag = page.snapshot.tags.get(name)
-    if kind != "tag" or tag is None or (tag.values is not None and value not in tag.values):
+    if kind != "tag" or tag is None or not value or (tag.values is not None and value not in tag.values):
         raise NotFoundError("This filter names no audience and no value of a tag.", "Choose another filter.")
     leaf = leaf_of_value(tag, value == "true" if tag.data_type == "boolean" else value)
     definition = parse({"schema": 1, "rule": {"combinator": "and", "rules": [leaf]}, "suppression": False})

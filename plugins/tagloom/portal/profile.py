@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from tagloom.identity.identifiers import identifier_hash, normalise, parse_identifier
-from tagloom.identity.policy import Policy
+from tagloom.identity.policy import POLICY_FILE, Policy, load_policy
 from tagloom.portal.serving import Snapshot, Tag
 
 FACTS_A_PAGE = 50
@@ -22,6 +22,7 @@ HISTORY_ROWS = 200
 
 MOST_REDIRECTS = 20
 """Merges that are followed from a retired person to the one who lives; more would be a circle."""
+
 
 @dataclass(frozen=True)
 class Value:
@@ -292,6 +293,11 @@ def identifier_titles(policy: Policy, language: str) -> Mapping[str, str]:
     }
 
 
-def newest(moments: Iterable[datetime | None]) -> datetime | None:
-    """The latest of some moments that are known."""
-    return max((moment for moment in moments if moment is not None), default=None)
+def policy_in_force() -> Policy:
+    """The identity policy; read again only when its file was changed, because that takes a tenth of a second."""
+    return _policy(POLICY_FILE.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def _policy(changed_at: int) -> Policy:
+    return load_policy()

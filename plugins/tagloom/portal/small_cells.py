@@ -43,7 +43,7 @@ def _line_with_one(rows: Sequence[Sequence[int]], hidden: set[tuple[int, int]]) 
     lines += [[(r, c) for r in range(len(rows))] for c in range(width)]
     for line in lines:
         inside = [cell for cell in line if cell in hidden]
-        if not inside or sum(rows[r][c] for r, c in inside) >= SMALLEST:
+        if not inside or (len(inside) > 1 and sum(rows[r][c] for r, c in inside) >= SMALLEST):
             continue
         others = [cell for cell in line if cell not in hidden and rows[cell[0]][cell[1]] > 0]
         if others:

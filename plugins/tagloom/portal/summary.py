@@ -166,7 +166,8 @@ def changes(snapshot: Snapshot) -> Changes:
         drifting = [snapshot.tags[row["tag"]] for row in rows if row["tag"] in snapshot.tags]
     if "serving.person_changes" in snapshot.tables:
         rows = snapshot.rows(
-            "select kind, count(*) as changes from serving.person_changes where as_of_date = ? group by kind order by kind",
+            "select kind, count(*) as changes from serving.person_changes where as_of_date = ? "
+            "group by kind order by kind",
             [snapshot.as_of_date],
         )
         identity = {row["kind"]: row["changes"] for row in rows}

@@ -32,7 +32,7 @@ from tagloom.audiences.rules import (
     parse,
 )
 from tagloom.audiences.sentence import beside_the_rule, outline, sentence
-from tagloom.portal.builder_texts import TEXTS
+from tagloom.portal.builder_texts import builder_words
 from tagloom.portal.errors import ConflictError, NotFoundError, PortalError
 from tagloom.portal.page import Page, page_of
 from tagloom.portal.rendering import LOCALES
@@ -203,7 +203,7 @@ def values_of_tag(page: Page = Depends(page_of), tag: str = "", q: str = "") -> 
     """Give the most frequent values of a tag that contain a text, as JSON; values of few persons only to some."""
     known = page.snapshot.tags.get(tag)
     if known is None or known.personal_data == "direct":
-        raise NotFoundError(f"There is no tag {tag} to choose by.")
+        raise NotFoundError("There is no tag {tag} to choose by.", tag=tag)
     column = '"' + known.name.replace('"', '""') + '"'
     found = page.snapshot.rows(
         f"""
@@ -228,7 +228,7 @@ def values_of_tag(page: Page = Depends(page_of), tag: str = "", q: str = "") -> 
 def what_of_event(page: Page = Depends(page_of), event: str = "", q: str = "") -> Response:
     """Give what an event was most often about, as JSON: values for a condition."""
     if event not in evaluate.events_of_version(page.snapshot):
-        raise NotFoundError(f"There is no event {event} in the published version.")
+        raise NotFoundError("There is no event {event} in the published version.", event=event)
     found = page.snapshot.rows(
         f"""
         select what as value, count(distinct person_id) as persons
@@ -285,8 +285,10 @@ def save(page: Page = Depends(page_of), given: dict[str, Any] = Body()) -> Respo
         newest = _load(page, audience_id)
         if given.get("number") != newest.number:
             raise ConflictError(
-                f"{newest.changed_by} has saved version {newest.number} in the meantime.",
+                "{who} has saved version {number} in the meantime.",
                 "Open the audience again and make your change there.",
+                who=newest.changed_by,
+                number=newest.number,
             )
     try:
         definition = parse(given.get("definition") or {})
@@ -306,7 +308,7 @@ def save(page: Page = Depends(page_of), given: dict[str, Any] = Body()) -> Respo
     except RuleError as error:
         return _refused(page, error.problems)
     except AudienceError as error:
-        raise PortalError(str(error)) from error
+        raise PortalError("{reason}", reason=error) from error
     page.audit("audience saved", saved.subject, f"{saved.path}, version {saved.number}")
     _work_out(page, saved)
     return page.json({"id": saved.id, "number": saved.number, "path": f"/audiences/{saved.id}"}, 201)
@@ -372,9 +374,14 @@ def delete_audience(audience_id: int, page: Page = Depends(page_of)) -> Response
     try:
         deleted = library.delete(page.store, audience_id)
     except AudienceInUseError as error:
-        raise ConflictError(str(error)) from error
+        raise ConflictError(
+            "{name} cannot be deleted, it is used by: {users}.",
+            "Change or delete these first.",
+            name=_load(page, audience_id).name,
+            users="; ".join(error.users),
+        ) from error
     except UnknownAudienceError as error:
-        raise NotFoundError(str(error)) from error
+        raise NotFoundError("There is no such audience.", "Choose one from the list of audiences.") from error
     page.audit("audience deleted", deleted.subject, deleted.path)
     return page.redirect("/audiences", page.t("{name} is deleted; its runs stay in the log.", name=deleted.name))
 
@@ -383,7 +390,7 @@ def _load(page: Page, audience_id: int, number: int | None = None) -> SavedAudie
     try:
         return library.load(page.store, audience_id, number)
     except UnknownAudienceError as error:
-        raise NotFoundError(str(error), "Choose one from the list of audiences.") from error
+        raise NotFoundError("There is no such audience.", "Choose one from the list of audiences.") from error
 
 
 def _from_link(rule: str) -> Definition:
@@ -397,15 +404,15 @@ def _from_link(rule: str) -> Definition:
             given = {"schema": 1, "rule": group}
         return parse(given)
     except ValueError as error:
-        raise PortalError(f"The rule of this link cannot be read: {error}") from error
+        raise PortalError("The rule of this link cannot be read: {error}", error=error) from error
 
 
 def _builder(
     page: Page, definition: Definition, audience: SavedAudience | None, suggested: dict[str, str] | None
 ) -> Response:
-    snapshot = page.snapshot
     saved = library.list_audiences(page.store)
-    first = _first_tag(snapshot)
+    first = _first_tag(page.snapshot)
+    words = builder_words(page.language)
     data = {
         "definition": definition.as_json(),
         "audience": None
@@ -420,13 +427,14 @@ def _builder(
         "suggested": suggested,
         "fields": _fields(page, saved, audience),
         "operators": {
-            kind: {operator: page.t(text) for operator, text in texts.items()} for kind, texts in OPERATORS.items()
+            kind: {operator: words.get(text, text) for operator, text in texts.items()}
+            for kind, texts in OPERATORS.items()
         },
-        "consents": [[code, page.t(text)] for code, text in CONSENTS.items()],
+        "consents": [[code, words.get(text, text)] for code, text in CONSENTS.items()],
         "folders": sorted({one.folder for one in saved if one.folder}),
         "composition": f"tag:{first.name}" if first else "",
         "limits": {"depth": MAXIMUM_DEPTH, "rules": MAXIMUM_RULES},
-        "texts": {text: page.t(text) for text in TEXTS} if page.language != "en" else {},
+        "texts": words,
     }
     return page.render("audiences/builder.html", data=data, audience=audience)
 

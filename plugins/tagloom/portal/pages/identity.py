@@ -124,7 +124,7 @@ def person(person_id: int, page: Page = Depends(page_of)) -> Response:
     page.audit(LOOKED_UP, f"person:{person_id}", "identity")
     cluster = who_is_who.cluster(snapshot, person_id)
     history, _ = who_is_who.changes(snapshot, person=person_id)
-    policy = load_policy()
+    policy = profile.policy_in_force()
     anchor = who_is_who.strongest(cluster.members, policy)
     return page.render(
         "identity/person.html",
@@ -152,7 +152,7 @@ def suspects(page: Page = Depends(page_of)) -> Response:
         tabs=_tabs(page),
         suspects=rows,
         taken_at=taken_at,
-        titles=profile.identifier_titles(load_policy(), page.language),
+        titles=profile.identifier_titles(profile.policy_in_force(), page.language),
         asked=_asked(page),
     )
 
@@ -164,7 +164,7 @@ def review(page: Page = Depends(page_of)) -> Response:
 
     rows, taken_at = read_note(page.store, REVIEWS)
     asked = _asked(page)
-    policy = load_policy()
+    policy = profile.policy_in_force()
     return page.render(
         "identity/review.html",
         tabs=_tabs(page),
@@ -193,7 +193,7 @@ def changes(kind: str = "", page: Page = Depends(page_of)) -> Response:
         number=number,
         page_number=here,
         last_page=max(-(-number // who_is_who.CHANGES_A_PAGE), 1),
-        titles=profile.identifier_titles(load_policy(), page.language),
+        titles=profile.identifier_titles(profile.policy_in_force(), page.language),
     )
 
 
@@ -220,7 +220,7 @@ def decisions(page: Page = Depends(page_of)) -> Response:
         taken_at=taken_at,
         requests=requests,
         withdrawing={one.content.get("batch") for one in requests if one.kind == "withdraw" and one.status in OPEN},
-        titles=profile.identifier_titles(load_policy(), page.language),
+        titles=profile.identifier_titles(profile.policy_in_force(), page.language),
     )
 
 
@@ -299,7 +299,7 @@ def simulation(number: int, page: Page = Depends(page_of)) -> Response:
         found=request.result,
         difference=_difference(present, request.content.get("policy") or present),
         tag_titles={name: page.title(tag) for name, tag in page.snapshot.tags.items()},
-        titles=profile.identifier_titles(load_policy(), page.language),
+        titles=profile.identifier_titles(profile.policy_in_force(), page.language),
     )
 
 
@@ -326,7 +326,7 @@ def _graph(page: Page, cluster: Cluster, anchor: dict[str, Any] | None) -> dict[
 
     Identifiers that were held apart stand in the last layer, with the number of their person.
     """
-    titles = profile.identifier_titles(load_policy(), page.language)
+    titles = profile.identifier_titles(profile.policy_in_force(), page.language)
     layers, tree = who_is_who.layers(cluster, anchor["identifier_key"] if anchor else "")
     outside = max(layers.values(), default=0) + 1
     nodes = []
@@ -427,7 +427,7 @@ def _other_side(page: Page) -> str:
         raise PortalError(page.t("Say which other person is meant, by number."))
     living, _ = profile.living_person(page.snapshot, number)
     members = profile.identifiers_of(page.snapshot, living) if living is not None else []
-    found = who_is_who.strongest(members, load_policy())
+    found = who_is_who.strongest(members, profile.policy_in_force())
     if found is None:
         raise PortalError(page.t("Nobody has the number {number}.", number=number))
     return f"{found['identifier_type']}:{found['identifier_key']}"
@@ -436,7 +436,11 @@ def _other_side(page: Page) -> str:
 def _end(page: Page, text: str) -> dict[str, str]:
     """`phone:3f9a…` -> type and hash. Raises PortalError for anything else."""
     kind, _, key = text.partition(":")
-    if kind not in load_policy().identifier_types or len(key) != 64 or not set(key) <= set("0123456789abcdef"):
+    if (
+        kind not in profile.policy_in_force().identifier_types
+        or len(key) != 64
+        or not set(key) <= set("0123456789abcdef")
+    ):
         raise PortalError(page.t("Choose an identifier from the page."))
     return {"type": kind, "hash": key}
 

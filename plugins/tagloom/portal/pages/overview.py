@@ -5,8 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
-from tagloom.audiences.evaluate import SMALL
-from tagloom.portal import summary
+from tagloom.portal import small_cells, summary
 from tagloom.portal.languages import LANGUAGES
 from tagloom.portal.page import LANGUAGE_COOKIE, THEME_COOKIE, THEMES, YEAR_SECONDS, Page, page_of
 from tagloom.portal.rights import needs
@@ -38,23 +37,19 @@ def overview(page: Page = Depends(page_of)) -> Response:
 
 
 def _chart(page: Page, tag: summary.Tag, stages: list[summary.Move]) -> dict[str, object]:
-    """Bars of persons by group; groups of fewer than SMALL are left out for those without the right see_personal."""
-    shown = stages
-    if not page.may("see_personal"):
-        shown = [move for move in stages if move.persons >= SMALL]
-        if len(stages) - len(shown) == 1 and shown:
-            # One group alone that is left out is the rest to the whole.
-            shown.remove(min(shown, key=lambda move: move.persons))
+    """Bars of persons by group; those that are too small for the reader are left out."""
+    persons = small_cells.shown([move.persons for move in stages], page.may("see_personal"))
+    shown = [(move.value, number) for move, number in zip(stages, persons, strict=True) if number is not None]
     return {
         "kind": "bar",
-        "categories": [tag.value_label(move.value, page.language) for move in shown],
-        "series": [{"name": page.t("Persons"), "values": [move.persons for move in shown]}],
+        "categories": [tag.value_label(value, page.language) for value, _ in shown],
+        "series": [{"name": page.t("Persons"), "values": [number for _, number in shown]}],
     }
 
 
 def _persons(page: Page, persons: int) -> str:
-    if persons < SMALL and not page.may("see_personal"):
-        return page.t("fewer than {n}", n=SMALL)
+    if persons < small_cells.SMALLEST and not page.may("see_personal"):
+        return page.t("fewer than {n}", n=small_cells.SMALLEST)
     return f"{persons:,}"
 
 

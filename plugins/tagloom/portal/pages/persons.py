@@ -14,7 +14,7 @@ from sqlalchemy import select
 from starlette.responses import Response
 
 from tagloom.identity.identifiers import IdentifierError
-from tagloom.identity.policy import Policy, load_policy
+from tagloom.identity.policy import Policy
 from tagloom.portal import profile
 from tagloom.portal.errors import NotFoundError
 from tagloom.portal.page import Page, page_of
@@ -60,7 +60,7 @@ def search_form(page: Page = Depends(page_of)) -> Response:
 @router.post("/persons", dependencies=[needs("see_person")])
 def search(page: Page = Depends(page_of)) -> Response:
     """Find the person of a typed identifier and go there; the value is neither kept nor shown again."""
-    policy = load_policy()
+    policy = profile.policy_in_force()
     kind = str(page.form.get("kind", ""))
     text = str(page.form.get("value", "")).strip()
     if kind != "person" and kind not in policy.identifier_types:
@@ -132,7 +132,7 @@ def value(person_id: int, name: str, page: Page = Depends(page_of)) -> Response:
 
 
 def _search_page(page: Page, policy: Policy | None = None, kind: str = "", problem: str = "") -> Response:
-    titles = profile.identifier_titles(policy or load_policy(), page.language)
+    titles = profile.identifier_titles(policy or profile.policy_in_force(), page.language)
     kinds = [("person", page.t("Person number")), *sorted(titles.items(), key=lambda item: item[1])]
     has_identifiers = "serving.person_identifiers" in page.snapshot.tables
     return page.render(
@@ -221,7 +221,7 @@ def _tab(page: Page, tab: str, person_id: int, values: list[profile.Value]) -> d
         case "identifiers":
             return {
                 "identifiers": profile.identifiers_of(snapshot, person_id),
-                "titles": profile.identifier_titles(load_policy(), page.language),
+                "titles": profile.identifier_titles(profile.policy_in_force(), page.language),
                 "attributes": profile.attributes(snapshot, person_id),
                 "household": profile.household_of(snapshot, person_id),
                 "merged": profile.merged_numbers(snapshot, person_id),

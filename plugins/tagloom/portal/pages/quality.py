@@ -310,20 +310,25 @@ def _freshness(page: Page) -> list[dict[str, Any]]:
 
 
 def _heat(page: Page, layer: str) -> dict[str, Any] | None:
-    """Scores of the tables of a layer, or of the worst of all, by day: a heat map; None with nothing to compare."""
+    """What the tables of a layer, or the worst of all, lack to 100 by day: a heat map; None with nothing to compare."""
     trends = quality_book.table_trends(page.settings, DAYS)
     chosen = {name: rows for name, rows in trends.items() if rows and (not layer or rows[-1].layer == layer)}
-    worst = sorted(chosen, key=lambda name: (chosen[name][-1].score, name))[:25]
-    days = sorted({one.as_of_date for name in worst for one in chosen[name]})
-    if len(days) < 2:
+    lacking = {name: sum(100 - one.score for one in rows) for name, rows in chosen.items()}
+    worst = sorted((name for name in chosen if lacking[name]), key=lambda name: (-lacking[name], name))[:20]
+    days = sorted({one.as_of_date for rows in chosen.values() for one in rows})
+    if len(days) < 2 or not worst:
         return None
-    scores = {(name, one.as_of_date): one.score for name in worst for one in chosen[name]}
+    scores = {(name, one.as_of_date): round(100 - one.score, 1) for name in worst for one in chosen[name]}
     return {
         "kind": "heatmap",
         "minimum": 0,
-        "maximum": 100,
-        "categories": [day.isoformat() for day in days],
-        "series": [{"name": name, "values": [scores.get((name, day)) for day in days]} for name in worst],
+        "maximum": 60,
+        "labels": False,
+        "categories": [f"{day:%m-%d}" for day in days],
+        "series": [
+            {"name": name.partition(".")[2] or name, "values": [scores.get((name, day)) for day in days]}
+            for name in worst
+        ],
     }
 
 

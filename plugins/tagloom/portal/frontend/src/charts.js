@@ -80,7 +80,7 @@ function marks(spec, theme, horizontal) {
   if (typeof spec.target === "number") {
     marked.markLine = {
       symbol: "none", silent: true, lineStyle: { color: theme.tones.warn, type: "dashed", width: 1.5 },
-      label: { formatter: `${spec.target_label ?? ""} ${format(spec.target, spec)}`.trim(), position: horizontal ? "end" : "insideEndTop", color: theme.tones.warn, fontFamily: theme.font, fontSize: 11 },
+      label: { formatter: `${spec.target_label ?? ""} ${format(spec.target, spec)}`.trim(), position: horizontal ? "start" : "insideEndTop", color: theme.tones.warn, fontFamily: theme.font, fontSize: 11 },
       data: [horizontal ? { xAxis: spec.target } : { yAxis: spec.target }],
     };
   }
@@ -95,7 +95,7 @@ function bars(spec, theme, narrow) {
   const single = spec.series.length === 1;
   const axis = categoryAxis(spec, theme, narrow, horizontal ? { interval: 0, width: narrow ? 110 : 190, overflow: "truncate" } : spec.categories.length > 8 && !narrow ? {} : {});
   if (horizontal) axis.inverse = true;
-  const top = single ? 14 : 34;
+  const top = (single ? 14 : 34) + (horizontal && typeof spec.target === "number" ? 12 : 0);
   return {
     grid: { left: 4, right: horizontal ? 46 : 10, top, bottom: 4, containLabel: true },
     legend: legend(spec, theme),
@@ -238,7 +238,7 @@ function graph(spec, theme, narrow, size) {
       force: { repulsion: 190, edgeLength: [50, 110], gravity: 0.12, layoutAnimation: false }, draggable: !layered,
       edgeSymbol: spec.directed ?? layered ? ["none", "arrow"] : ["none", "none"], edgeSymbolSize: 7, emphasis: { focus: "adjacency", lineStyle: { width: 2.5 } },
       lineStyle: { color: theme.line, width: 1.4, curveness: 0 }, cursor: spec.click || spec.nodes.some((node) => node.url) ? "pointer" : "default",
-      label: { show: true, position: layered && narrow ? "bottom" : "right", color: theme.strong, fontFamily: theme.font, fontSize: narrow ? 10 : 11.5, formatter: ({ data }) => shorten(data.text, labelLength) },
+      label: { show: true, position: layered && narrow ? "bottom" : "right", color: theme.strong, fontFamily: theme.font, fontSize: narrow ? 10 : 11.5, backgroundColor: theme.surface, padding: [1, 3], borderRadius: 3, formatter: ({ data }) => shorten(data.text, labelLength) },
       data: spec.nodes.map((node) => ({
         name: node.name, text: node.label ?? node.name, note: node.note, url: node.url, ...(layered ? { value: places[node.name] } : {}),
         symbol: node.symbol ?? "circle", symbolSize: node.size ?? (layered ? 12 : 18),
@@ -316,7 +316,8 @@ export function draw(element) {
     });
     resized.observe(element);
   }
-  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  // Only the first time: a chart that is drawn again for another width or theme should not move.
+  const still = element.dataset.drawn === "yes" || matchMedia("(prefers-reduced-motion: reduce)").matches;
   chart.setOption({ animation: !still, animationDuration: 250, textStyle: { fontFamily: theme.font }, backgroundColor: "transparent", color: theme.series, ...option }, true);
   element.dataset.drawn = "yes";
 }

@@ -1,6 +1,6 @@
 // The parts of react-querybuilder in the portal's look; `context` brings the fields along.
 import { FieldPicker } from "./fields.jsx";
-import { isGroup, NOTHING } from "./rules.js";
+import { NOTHING } from "./rules.js";
 import { t } from "./texts.js";
 import { ValueEditor } from "./values.jsx";
 
@@ -28,14 +28,13 @@ function Value({ field, operator, value, handleOnChange, context }) {
   return <ValueEditor field={data} operator={operator} value={value} events={context.events} onChange={handleOnChange} />;
 }
 
-function Combinator({ value, handleOnChange, path, ruleGroup }) {
+function Combinator({ value, handleOnChange, path }) {
   const label = path.length ? t("How the conditions of this group belong together") : t("How the conditions belong together");
   return (
     <div className="button-group combinator" role="group" aria-label={label}>
       {[["and", t("All of")], ["or", t("Any of")]].map(([code, text]) => (
-        <button key={code} type="button" className="button small" aria-pressed={value === code} disabled={false} onClick={() => handleOnChange(code)}>{text}</button>
+        <button key={code} type="button" className="button small" aria-pressed={value === code} onClick={() => handleOnChange(code)}>{text}</button>
       ))}
-      <span className="hidden-text">{isGroup(ruleGroup) ? ruleGroup.rules.length : ""}</span>
     </div>
   );
 }

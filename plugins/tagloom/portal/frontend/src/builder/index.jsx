@@ -46,8 +46,8 @@ function Builder({ data }) {
   const setRule = (next) => {
     const same = JSON.stringify(next) === JSON.stringify(definition.rule);
     if (same) return;
-    const shape = countRules(next) === countRules(definition.rule);
-    set((before) => ({ ...before, rule: next }), { typing: shape });
+    const writing = document.activeElement?.matches("input:not([role=combobox])") ?? false;
+    set((before) => ({ ...before, rule: next }), { typing: writing && countRules(next) === countRules(definition.rule) });
   };
   const setPart = (change, typing = false) => set((before) => ({ ...before, ...change }), { typing });
   const first = (name) => byName.get(name);
@@ -75,6 +75,7 @@ function Builder({ data }) {
               getDefaultOperator={(name) => first(name)?.operators[0] ?? "="}
               getDefaultValue={(one) => firstValue(first(one.field), one.operator)}
               onAddRule={(one) => { justAdded.current = one.id; return one; }}
+              onAddGroup={(one) => { justAdded.current = one.rules[0]?.id ?? null; return one; }}
               showNotToggle showCloneButtons listsAsArrays autoSelectField={false} autoSelectOperator resetOnOperatorChange={false} maxLevels={data.limits.depth}
               addRuleToNewGroups parseNumbers={false} accessibleDescriptionGenerator={({ path }) => (path.length ? t("Group of conditions") : t("All conditions"))}
             />

@@ -75,7 +75,7 @@ export function Listbox({ options, open, setOpen, text, setText, onChoose, label
   );
 }
 
-/** Options whose label, note or group contain every word; those that begin with the text come first. */
+/** Options whose label, note or group contain every word; the one that is the text comes first, then those that begin with it. */
 export function matching(options, text, most = 400) {
   const wanted = text.trim().toLocaleLowerCase();
   if (!wanted) return options.slice(0, most);
@@ -84,6 +84,6 @@ export function matching(options, text, most = 400) {
     const all = `${option.label} ${option.words ?? ""} ${option.group ?? ""}`.toLocaleLowerCase();
     return words.every((word) => all.includes(word));
   });
-  const begins = (option) => (option.label.toLocaleLowerCase().startsWith(wanted) ? 0 : 1);
+  const begins = (option) => { const label = option.label.toLocaleLowerCase(); return label === wanted ? 0 : label.startsWith(wanted) ? 1 : 2; };
   return found.map((option, place) => ({ option, place })).sort((a, b) => begins(a.option) - begins(b.option) || a.place - b.place).slice(0, most).map(({ option }) => option);
 }

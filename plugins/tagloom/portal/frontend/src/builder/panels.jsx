@@ -50,7 +50,7 @@ export function Bars({ cells }) {
   const most = Math.max(0.0001, ...cells.flatMap((cell) => [cell.share ?? 0, cell.population_share ?? 0]));
   return (
     <table className="bars">
-      <thead><tr><th scope="col">{t("Value")}</th><th scope="col">{t("Share of members")}</th><th scope="col" className="number">{t("Lift")}</th></tr></thead>
+      <thead><tr><th scope="col">{t("Tag value")}</th><th scope="col">{t("Share of members")}</th><th scope="col" className="number">{t("Lift")}</th></tr></thead>
       <tbody>
         {cells.map((cell, place) => (
           <tr key={`${cell.label}-${place}`}>

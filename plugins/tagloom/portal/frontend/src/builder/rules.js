@@ -25,17 +25,21 @@ export function fitted(value, field, operator) {
   const first = firstValue(field, operator);
   if (first === null) return null;
   if (Array.isArray(first)) {
-    if (WITH_TWO.includes(operator)) return Array.isArray(value) && value.length === 2 ? value : [plain(value), ""];
+    if (WITH_TWO.includes(operator)) return (Array.isArray(value) && value.length === 2 ? value : [value, ""]).map((one) => plain(one, field));
     return Array.isArray(value) ? value.filter((one) => one !== "") : value === "" || value === null || typeof value === "object" ? [] : [value];
   }
   if (typeof first === "object") return value && typeof value === "object" && !Array.isArray(value) ? value : first;
   if (WITH_DAYS.includes(operator)) return Number.isInteger(value) && value > 0 ? value : Number.isInteger(Number(value)) && Number(value) > 0 ? Number(value) : first;
   if (field.type === "boolean") return value === true || value === "true" ? true : value === false || value === "false" ? false : first;
-  return plain(value);
+  return plain(value, field);
 }
 
-function plain(value) {
+const isDay = (field) => field.type === "date" || field.type === "timestamp";
+
+function plain(value, field) {
   const one = Array.isArray(value) ? (value[0] ?? "") : value;
+  // Days and numbers of days are no days of the calendar.
+  if (isDay(field) && !/^\d{4}-\d{2}-\d{2}$/.test(one)) return "";
   return one === null || typeof one === "object" || typeof one === "boolean" ? "" : one;
 }
 
@@ -51,7 +55,7 @@ export function isComplete(rule, field) {
   if (field.kind === "event") return Number.isInteger(value.at_least) && value.at_least > 0;
   if (field.kind === "sequence") return Boolean(value.first && value.then && value.within_days > 0);
   if (Array.isArray(value)) {
-    if (WITH_TWO.includes(rule.operator)) return value.every((one) => (field.type === "date" || field.type === "timestamp" ? one !== "" : isNumber(one)));
+    if (WITH_TWO.includes(rule.operator)) return value.every((one) => (isDay(field) ? one !== "" : isNumber(one)));
     return value.length > 0;
   }
   if (field.type === "integer" || field.type === "decimal") return isNumber(value);
