@@ -11,7 +11,7 @@ RUN := PYTHONPATH=plugins $(BIN)/python -m tagloom
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 	--no-emit-index-url --custom-compile-command "make lock"
 
-.PHONY: help setup setup-dev demo demo-alert bench-schedule bench-ingest bench-latency bench-collector bench-identity bench-tags test test-fast lint format tags new-tag tag-preview tag-diff explain up down status docs lock clean
+.PHONY: help setup setup-dev demo demo-alert bench-schedule bench-ingest bench-latency bench-collector bench-identity bench-tags bench-portal test test-fast lint format tags new-tag tag-preview tag-diff explain portal frontend screenshots quality-report up down status docs lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -69,6 +69,9 @@ bench-identity: setup ## Measure identity mapping against Splink's clustering, i
 bench-tags: setup ## Measure all tags of a million persons against minimal scans, pandas, growth and a single day (PERSONS="62500 250000" for less)
 	@PYTHONPATH=plugins:. $(BIN)/python tests/benchmarks/tags.py $(PERSONS)
 
+bench-portal: setup ## Measure the portal with a million persons: publish, live size by SQL and by bitmaps, HTTP (PERSONS="100000" for less)
+	@PYTHONPATH=plugins:. $(BIN)/python tests/benchmarks/portal.py $(PERSONS)
+
 test: setup-dev ## Run every test
 	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
@@ -100,6 +103,18 @@ tag-diff: setup ## Show what changed tags change: [BASE=main] [FAIL_ABOVE=5] [MA
 
 explain: setup ## Show how a person's value came about: PERSON=42 TAG=rfm_segment
 	@$(RUN) tag explain "$(PERSON)" "$(TAG)" $(if $(LIMIT),--limit "$(LIMIT)")
+
+portal: setup ## Serve the portal alone, with Airflow's log-in (it is also in Airflow: make up)
+	@$(RUN) portal
+
+frontend: ## Build the portal's scripts and styles from plugins/tagloom/portal/frontend (needs Node 20)
+	@cd plugins/tagloom/portal/frontend && npm ci --silent && node build.mjs
+
+screenshots: setup-dev ## Take the pictures of docs/pictures anew (after demo; needs chromium)
+	@PYTHONPATH=plugins $(BIN)/python -m sample_data.screenshots
+
+quality-report: setup ## Write the report of all quality checks as one HTML file
+	@$(RUN) quality report
 
 up: setup ## Start the scheduled service on this machine and print address and password
 	@$(RUN) up

@@ -157,10 +157,12 @@ def _print_places(settings: Settings) -> None:
     ):
         print(f"  {title:<20} {place}")
     _heading("What to look at next")
+    print("  the portal            make portal: tags, audiences, customers, quality (in Airflow, too: make up)")
     print("  one person's tags     .venv/bin/python -c \"import duckdb; print(duckdb.connect(")
     print(f"                          '{published}', read_only=True)")
     print("                          .sql('from tag_integration.person_tags limit 1').df().T.to_string())\"")
     print("  an alert mail         make demo-alert")
+    print("  how good the data is  make quality-report")
     print("  the scheduled service make up")
     print("  add a tag             docs/add-a-tag.md")
 
