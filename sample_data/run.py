@@ -73,7 +73,7 @@ def prepare() -> Settings:
 
 
 def run_dags(settings: Settings, report: Report) -> tuple[str, dict[str, float]]:
-    """Run ingest_<source> for every source, then build_tags; stop at the first that fails.
+    """Run ingest_<source> for every source, then what follows; stop at the first that fails.
 
     Returns the state of the last run and the seconds of each part. A run that assets would start is started here by
     hand, since nothing schedules in the foreground.
@@ -84,13 +84,14 @@ def run_dags(settings: Settings, report: Report) -> tuple[str, dict[str, float]]
     days = {"first_day": FIRST_DAY.isoformat(), "end_day": END_DAY.isoformat()}
     runs = [(f"ingest_{source.name}", days) for source in load_sources(settings.sources)]
     runs.append(("build_tags", {"as_of_date": AS_OF_DATE.isoformat()}))
+    runs.append(("document_models", {}))
     state = ""
     for dag_id, conf in runs:
         report(f"DAG {dag_id}")
         started = time.monotonic()
         with progress_of_tasks(report):
             state = foreground_run(dag_id, conf)
-        part = "build_tags" if dag_id == "build_tags" else "ingest"
+        part = "ingest" if dag_id.startswith("ingest_") else dag_id
         seconds[part] = seconds.get(part, 0) + time.monotonic() - started
         if state != "success":
             report(f"DAG {dag_id}: {state}")

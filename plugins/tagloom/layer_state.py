@@ -20,9 +20,6 @@ from tagloom.transform import LAYERS
 if TYPE_CHECKING:
     import duckdb
 
-STEPS = (*LAYERS, "document")
-"""The layers and what follows from them, in order: when one is built again, what stands on it is forgotten."""
-
 DEFINITIONS = (
     ("dbt_project", ("*.sql", "*.py", "*.yml", "*.csv")),
     ("plugins/tagloom/identity", ("components.py", "partition.py", "households.py")),
@@ -84,7 +81,7 @@ def begin(connection: duckdb.DuckDBPyConnection, step: str) -> None:
     connection.execute(_TABLE)
     connection.execute(
         "delete from operations.layer_state where list_contains($steps, layer)",
-        {"steps": list(STEPS[STEPS.index(step) :])},
+        {"steps": list(LAYERS[LAYERS.index(step) :])},
     )
     if step == LAYERS[1]:
         cover_what_landed(connection)

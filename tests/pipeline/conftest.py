@@ -13,6 +13,7 @@ import shutil
 import socket
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -47,6 +48,8 @@ PAST_DAY = date(2017, 1, 6)
 
 INGESTS = [{"dag": f"ingest_{source.name}", "conf": DAYS} for source in load_sources(PROJECT / "sources")]
 
+DOCUMENT = {"dag": "document_models", "conf": {}}
+
 DBT_LOG = {"DBT_LOG_LEVEL_FILE": "debug"}
 """dbt's log then says when it begins a model: the moment to kill it."""
 
@@ -68,9 +71,12 @@ class MailBox:
 
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
+        self.received: list[tuple[float, EmailMessage]] = []
+        """The same with the moment (seconds of the clock) at which each came."""
 
     async def handle_DATA(self, server, session, envelope) -> str:  # noqa: N802 (aiosmtpd's name)
         self.mails.append(message_from_bytes(envelope.content, policy=policy.default))
+        self.received.append((time.time(), self.mails[-1]))
         return "250 OK"
 
 
@@ -134,7 +140,7 @@ def killing(seed: History, folder: Path, dag_server: Server) -> Iterator[tuple[H
 def clean(seed: History, folder: Path, dag_server: Server, killing: object) -> History:
     """All sources landed and everything built and published once, undisturbed."""
     home = copy_home(seed, folder / "again")
-    chain = dag_server.start(home, "clean_run", [*INGESTS, {"dag": "build_tags", "conf": {}}])
+    chain = dag_server.start(home, "clean_run", [*INGESTS, {"dag": "build_tags", "conf": {}}, DOCUMENT])
     history = finished(chain, seed)
     # What is read is a copy, so that `again` can go on where the files are that landed.
     return replace(history, settings=settings_of(copy_home(history, folder / "clean")))

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from airflow.sdk import BaseHook, Context
 
 from tagloom.alerting.book import open_incidents, read_book
-from tagloom.alerting.causes import compared_tables, probable_causes
+from tagloom.alerting.causes import causes_of_failed_models, compared_tables, probable_causes
 from tagloom.alerting.deliver import Delivered, deliver
 from tagloom.alerting.holds import users_of_tags
 from tagloom.alerting.impact import failed_tables, impact_of, impact_of_build
@@ -134,9 +134,14 @@ def tell_failure(context: Context) -> None:
     instance = context["task_instance"]
     kind: TaskKind = "quarantine" if isinstance(reason, BadDeliveryError) else "task"
     table, impact = _hit(settings, instance, str(exception))
+    day = day_of(context)
+    probable = {}
+    if instance.dag_id == BUILD and instance.task_id in LAYERS:
+        manifest = load_manifest(settings.dbt_target / "manifest.json")
+        probable = {table: causes_of_failed_models(settings, manifest, str(exception), day)}
     alert = Alert(
         run_id=context["run_id"],
-        as_of_date=day_of(context),
+        as_of_date=day,
         dag_id=instance.dag_id,
         task_id=_task_name(instance.task_id, instance.map_index),
         title=title(instance.dag_id, instance.task_id),
@@ -145,6 +150,7 @@ def tell_failure(context: Context) -> None:
         exception_kind=kind,
         table=table,
         impact=impact,
+        probable=probable,
         owner=context["task"].owner if "@" in context["task"].owner else "",
         what_to_do=what_to_do(settings, instance.task_id, str(exception)),
         in_use=in_use(settings),

@@ -37,7 +37,7 @@ from tagloom.publish import publish
 from tagloom.settings import CONTRACTS, PROJECT, Settings, load_settings
 from tagloom.sources import Source, readable_sources
 from tagloom.tags import run_times
-from tagloom.transform import DOCUMENTATION, LAYERS, NodeResult, TransformError, build_layer, write_documentation
+from tagloom.transform import LAYERS, NodeResult, TransformError, build_layer
 from tagloom.warehouse import POOL, open_warehouse
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def build_tags_dag(declarations: Path, documentation: str) -> DAG:
             _build_and_check.override(task_id=layer, outlets=[layer_asset(layer)])(layer, landing) for layer in LAYERS
         ]
         published = _publish.override(outlets=[PUBLISHED])(landing)
-        chain(landing, *layers, published, _document(landing))
+        chain(landing, *layers, published)
     return dag
 
 
@@ -222,20 +222,6 @@ def _publish(as_of_date: str) -> dict:
     send_alerts(settings)
     get_current_context()["outlet_events"][PUBLISHED].extra = {"version": version.name, "as_of_date": as_of_date}
     return {"version": version.name, "tables": version.tables}
-
-
-@task(task_id="document", pool=POOL)
-def _document(as_of_date: str) -> str:
-    """Write dbt's documentation of every model and column as one HTML file."""
-    settings = load_settings()
-    day = date.fromisoformat(as_of_date)
-    fingerprint = _begin(settings, "document", day)
-    if fingerprint is not None:
-        write_documentation(settings, day)
-        with open_warehouse(settings) as connection:
-            layer_state.finish(connection, "document", fingerprint, day)
-        log.info("documentation written")
-    return str(settings.dbt_target / DOCUMENTATION)
 
 
 @task(task_id="update", pool=POOL, **FIRST_IN_LINE)
