@@ -37,7 +37,6 @@ class AirflowPortal:
 
     url: str
     """Root of Airflow, without a slash at the end; the portal is at /tagloom/ below it."""
-    settings: Settings
     browser: Browser
     _contexts: list[Any] = field(default_factory=list)
 
@@ -64,8 +63,8 @@ class AirflowPortal:
 
 
 @contextmanager
-def airflow_server(settings: Settings, browser: Browser) -> Iterator[AirflowPortal]:
-    """Start the API server over a home, wait until it answers, and end it with all its processes afterwards."""
+def airflow_server(settings: Settings) -> Iterator[str]:
+    """Start the API server over a home, give its address when it answers, and end it afterwards."""
     port = free_port()
     url = f"http://localhost:{port}"
     with pytest.MonkeyPatch.context() as patch:
@@ -90,12 +89,10 @@ def airflow_server(settings: Settings, browser: Browser) -> Iterator[AirflowPort
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    portal = AirflowPortal(url, settings, browser)
     try:
         wait_for(process, f"{url}/api/v2/monitor/health", log)
-        yield portal
+        yield url
     finally:
-        portal.close()
         process.terminate()
         try:
             process.wait(20)

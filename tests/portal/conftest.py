@@ -76,9 +76,12 @@ def client_as(app: FastAPI) -> Iterator[Callable[..., TestClient]]:
         client.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's chromium; the tests that need it are skipped where it is not installed."""
+    """Debian's chromium; the tests that need it are skipped where it is not installed.
+
+    Of each file its own: Playwright allows one at a time in a process, and others have theirs.
+    """
     sync_api = pytest.importorskip("playwright.sync_api")
     if not CHROMIUM.exists():
         pytest.skip(f"{CHROMIUM} is not installed")
@@ -110,7 +113,15 @@ def portal_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def airflow_portal(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[AirflowPortal]:
-    """The portal within a real Airflow API server, over a world of its own; mark its tests slow."""
-    with airflow_server(make_world(tmp_path_factory.mktemp("airflow")), browser) as portal:
-        yield portal
+def airflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a real Airflow API server with the portal over a world of its own."""
+    with airflow_server(make_world(tmp_path_factory.mktemp("airflow"))) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def airflow_portal(airflow_url: str, browser: Browser) -> Iterator[AirflowPortal]:
+    """The portal within Airflow, and pages that are signed in to it; mark its tests slow."""
+    portal = AirflowPortal(airflow_url, browser)
+    yield portal
+    portal.close()

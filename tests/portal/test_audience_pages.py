@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
-from pathlib import Path
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from urllib.parse import quote
 
 import pytest
 from starlette.testclient import TestClient
+from tagloom.alerting.holds import Hold
 from tagloom.audiences.evaluate import SMALL
 from tagloom.portal.builder_texts import TEXTS, builder_words
 from tagloom.portal.pages.audiences import BOOLEAN, CONSENTS, OPERATORS
@@ -41,12 +43,10 @@ def builder_data(client: TestClient, path: str) -> dict:
 
 
 @pytest.fixture(autouse=True)
-def nothing_stays_in_the_shared_world(world: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Members are written below the home of a test, not of the world that all share."""
-    monkeypatch.setattr(
-        "tagloom.audiences.runs.members_file",
-        lambda settings, run: tmp_path / f"{run.audience_id}-{run.published_version}-{run.version_number}.parquet",
-    )
+def nothing_stays_in_the_shared_world(world: Settings) -> Iterator[None]:
+    """Members are written below the home; the numbers of audiences begin anew with each test's store."""
+    yield
+    shutil.rmtree(world.home / "audiences", ignore_errors=True)
 
 
 def test_an_empty_library_says_how_to_begin(client_as: Clients) -> None:
@@ -106,6 +106,25 @@ def test_small_numbers_are_hidden_from_those_who_may_not_see_them(client_as: Cli
     for path in ("/audiences", f"/audiences/{number}", "/audiences/compare"):
         assert "&lt; 10" in analyst.get(path).text
         assert "&lt; 10" not in steward.get(path).text
+
+
+def test_who_entered_cannot_be_worked_out_from_the_size(client_as: Clients) -> None:
+    """A few more or less from version to version: how many stayed is hidden with them."""
+    steward, analyst = client_as("steward"), client_as("analyst")
+    cells = steward.get("/audiences/values?tag=spend_365d&q=").json()["values"]
+    few = {"field": "tag:spend_365d", "operator": "=", "value": next(v for v, _, n in cells if int(n) < SMALL)}
+    number = save(steward, "Champions", {"combinator": "or", "rules": [GOOD, few]})["id"]
+    save(steward, "Champions", GOOD, id=number, number=1)
+    save(steward, "Champions", {"combinator": "or", "rules": [GOOD, few]}, id=number, number=2)
+    row = r'<th scope="row" class="nowrap">31 Dec 2017</th>(.*?)</tr>'
+    cell = r'<td class="number">(.*?)</td>'
+    whole = [re.findall(cell, found) for found in re.findall(row, steward.get(f"/audiences/{number}").text)]
+    told = [re.findall(cell, found) for found in re.findall(row, analyst.get(f"/audiences/{number}").text)]
+    assert [one[:2] for one in whole] == [one[:2] for one in told]
+    for exact, shown in zip(whole, told, strict=True):
+        is_small = any(0 < int(count.replace(",", "")) < SMALL for count in exact[1:])
+        assert shown[2:] == (["–"] * 3 if is_small else exact[2:])
+    assert ["–"] * 3 in [one[2:] for one in told]
 
 
 def test_a_step_that_gives_away_a_small_number_is_hidden(client_as: Clients) -> None:
@@ -288,6 +307,23 @@ def test_an_audience_of_a_tag_that_is_gone_can_still_be_read(
     assert "Left out, because the published version cannot count them" in client.get("/audiences/compare").text
     assert client.get(f"/audiences/{number}/edit").status_code == 200
     assert client.get("/audiences").status_code == 200
+
+
+def test_a_failed_check_is_seen_on_the_list_and_on_the_page(
+    client_as: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only on audiences that stand on the tag that is stale, those that contain one included."""
+    client = client_as("viewer")
+    builder = client_as("analyst")
+    champions = save(builder, "Champions", GOOD)["id"]
+    inside = save(builder, "Inside", {"field": f"audience:{champions}", "operator": "in"})["id"]
+    others = save(builder, "Others", WITH_APP)["id"]
+    hold = Hold(7, "tag_category.tag_value__rfm", "RFM is not sound", datetime(2018, 1, 1), frozenset({"rfm_segment"}))
+    monkeypatch.setattr("tagloom.alerting.holds._holds", lambda book: [hold])
+    listed = client.get("/audiences").text
+    assert listed.count('<span class="badge warn" title="RFM is not sound">held</span>') == 2
+    for number, is_held in ((champions, True), (inside, True), (others, False)):
+        assert ("RFM is not sound" in client.get(f"/audiences/{number}").text) == is_held
 
 
 def test_the_builders_texts_are_those_of_its_source_and_all_have_chinese() -> None:

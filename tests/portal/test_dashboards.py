@@ -164,7 +164,7 @@ def test_a_chart_whose_tag_is_gone_says_so_and_the_others_are_drawn(analyst, wor
     page = analyst.get(path)
     assert page.status_code == 200
     assert len(charts_of(page.text)) == 1
-    assert "There is no tag gone" in page.text
+    assert "There is no such tag: gone" in page.text
     assert "was deleted" in page.text
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
@@ -128,6 +131,21 @@ def test_what_is_held_says_why_and_a_steward_releases_it(
     with app.state.store.session() as store:
         released = next(entry for entry in audit.entries(store) if entry.action == "export released")
     assert (released.user_name, released.subject) == ("sam", "export:1")
+
+
+def test_a_table_is_written_behind_the_answer(
+    client_as: Callable[..., TestClient], audience: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TAGLOOM_EXPORT_DATABASE_CRM", f"sqlite:///{tmp_path / 'crm.sqlite'}")
+    client = client_as("marketer")
+    assert "Table in a database" in client.get(f"/audiences/{audience}/exports/new").text
+    table = {"target": "table", "destination_table": "crm", "table": "spring_mailing"}
+    page = made(client, audience, run="now", **table)
+    with closing(sqlite3.connect(tmp_path / "crm.sqlite")) as connection:
+        ((rows,),) = connection.execute("select count(*) from spring_mailing").fetchall()
+    assert rows > 0
+    assert f"<strong>{rows}</strong>" in client.get(f"/audiences/{audience}/exports").text
+    assert "spring_mailing" in client.get(page).text
 
 
 def test_an_export_is_changed_paused_and_deleted(

@@ -14,7 +14,7 @@ from tagloom.identity.policy import POLICY_FILE
 from tagloom.portal.serving import Snapshot
 from tagloom.portal.store.audit import AuditEntry
 from tagloom.portal.store.decisions import SteeringNote, SteeringRequest
-from tagloom.portal.who_is_who import cluster, layers
+from tagloom.portal.who_is_who import cluster, layers, sizes
 from tagloom.settings import Settings
 from tagloom.steering.notes import CHANNELS, DECISIONS, REVIEWS, SUSPECTS
 from tagloom.steering.requests import carry_out_decisions
@@ -293,6 +293,16 @@ def test_reviews_and_suspects_leave_when_they_are_decided(client_as: ClientAs, a
     assert "likely one person" not in client.get("/identity/review").text
     assert "decided" in client.get("/identity/suspects").text
     assert 'data-open="suspect-1"' not in client.get("/identity/suspects").text
+
+
+def test_small_groups_are_added_up_for_who_may_not_see_personal_data(snapshot: Snapshot) -> None:
+    everybody = sizes(snapshot)
+    # The world has no group of fewer than ten: its smallest one is taken for too small.
+    fewest = min(number for _, number in everybody) + 1
+    told = sizes(snapshot, fewest)
+    assert min(number for _, number in told) >= fewest
+    assert sum(number for _, number in told) == sum(number for _, number in everybody)
+    assert {label for label, _ in told} - {label for label, _ in everybody}
 
 
 def test_changes_are_filtered(client_as: ClientAs) -> None:

@@ -56,6 +56,20 @@ def test_the_navigation_of_airflow_leads_to_the_portal(airflow_portal: AirflowPo
     expect(frame.get_by_text("Sign out")).to_be_hidden()
 
 
+def test_a_page_in_the_frame_has_an_address_that_can_be_sent_on(airflow_portal: AirflowPortal) -> None:
+    from playwright.sync_api import expect
+
+    page = airflow_portal.page()
+    frame = _framed(page, airflow_portal)
+    frame.get_by_role("link", name="Admin", exact=True).click()
+    expect(frame.get_by_text("Roles and rights").first).to_be_visible(timeout=SECONDS)
+    expect(page).to_have_url(re.compile("/plugin/tagloom/.*admin/rights"), timeout=SECONDS)
+
+    page.goto(page.url, timeout=SECONDS)
+
+    expect(frame.get_by_text("Roles and rights").first).to_be_visible(timeout=SECONDS)
+
+
 def test_the_frame_follows_airflows_theme(airflow_portal: AirflowPortal) -> None:
     from playwright.sync_api import expect
 

@@ -210,3 +210,11 @@ def test_pages_are_there_in_chinese(client_as: ClientAs) -> None:
     text = client_as("marketer", language="zh").get("/persons/7").text
     assert "生命周期" in text
     assert "时间线" in text
+
+
+def test_who_tries_many_values_is_slowed_down(client_as: ClientAs) -> None:
+    client = client_as("marketer", name="trying")
+    answers = [look_up(client, "phone", f"+1612555{number:04}").status_code for number in range(20)]
+    assert answers[:10] == [200] * 10
+    assert answers[-1] == 429
+    assert look_up(client, "phone", PHONE).status_code == 303

@@ -26,7 +26,7 @@ def test_links_to_files_are_text_and_others_stay():
     text = "# T\n\n## One `a`\n\n[file](alerts.md#x) [part](#two) [web](https://example.com)\n\n### Two\n"
     _, sections, body = as_html(text)
     assert sections == (("one-a", "One a"),)
-    assert '<h3 id="two">Two</h3>' in body
+    assert '<h3 id="two"' in body
     assert "<span>file</span>" in body
     assert re.findall(r'href="([^"]+)"', body) == ["#two", "https://example.com"]
     assert body.count("</a>") == 2

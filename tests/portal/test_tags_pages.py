@@ -87,6 +87,12 @@ def test_the_lineage_goes_both_ways(client_as):
     assert all({link["source"], link["target"]} <= names for link in graph["links"])
 
 
+def test_tags_that_are_computed_from_a_tag_are_linked(client_as):
+    page = client_as("viewer").get("/tags/person/monetary_score").text
+    assert re.search(r'<a href="/tags/person/loyalty_level">\s*Loyalty level', page)
+    assert "another tag" in page
+
+
 def test_saved_audiences_are_users_of_a_tag(client_as, world, monkeypatch):
     from tagloom.audiences import library
 

@@ -50,6 +50,9 @@ IDENTIFIERS = {
     "app_device": ("App installation", 0.30),
 }
 
+USED_BY = {"rfm_segment": "report_sales_by_segment", "monetary_score": "person.loyalty_level"}
+"""Tag -> who uses it, as the catalogue of a build says it."""
+
 SORTED = {
     "serving.person_events": Model(sorted_by=("person_id", "happened_at", "event"), enums=("event", "source")),
     "serving.person_identifiers": Model(sorted_by=("identifier_key",)),
@@ -288,7 +291,7 @@ def _catalogue(models: tuple[TagModel, ...]) -> pd.DataFrame:
                 "changed_on": tag.since,
                 "upstream_sources": "pos.basket_lines, loyalty.cards",
                 "upstream_columns": "stg_pos__basket_lines.sales_amount, stg_pos__basket_lines.sold_at",
-                "used_by": "report_sales_by_segment" if tag.name == "rfm_segment" else "",
+                "used_by": USED_BY.get(tag.name, ""),
                 "sql": sql,
             }
             rows.append({name: value if value != "" else None for name, value in row.items()})

@@ -356,8 +356,9 @@ class Conditions:
             exp.EQ(this=of("then_event", "event"), expression=self._bind(wanted.then)),
             exp.GT(this=of("then_event", "happened_at"), expression=of("first_event", "happened_at")),
             exp.LTE(this=of("then_event", "happened_on"), expression=later),
-            exp.LTE(this=of("then_event", "happened_on"), expression=self._bind(self.as_of_date)),
             *self._window(of("first_event", "happened_on"), wanted.last_days),
+            # Follows for the second from the first, but spares the join what is older.
+            *self._window(of("then_event", "happened_on"), wanted.last_days),
         )
         same = exp.EQ(this=of("then_event", "person_id"), expression=of("first_event", "person_id"))
         return exp.select(of("first_event", "person_id")).from_(first).join(then, on=same).where(condition)

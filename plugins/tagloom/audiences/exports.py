@@ -91,37 +91,41 @@ def run_due_exports(settings: Settings, snapshot: Snapshot) -> list[ExportRun]:
     return [run_export(settings, snapshot, export_id) for export_id in due]
 
 
-def run_export(settings: Settings, snapshot: Snapshot, export_id: int) -> ExportRun:
+def run_export(settings: Settings, snapshot: Snapshot, export_id: int, wait: bool = True) -> ExportRun:
     """Send one export with this version, due or not; what was sent with it already is not sent again.
 
     Returns its run, whose status and reason say what became of it. Raises UnknownAudienceError when there is no such
-    export.
+    export, and without `wait` ExportError when another process is sending it at this moment.
     """
-    store = open_store(settings)
-    with only_one(settings.home / "exports" / str(export_id) / ".lock"):
-        with store.transaction() as session:
-            export = export_book.load_export(session, export_id)
-            audience = library.load(session, export.audience_id)
-            run = export_book.run_of(session, export_id, snapshot.name)
-            if run is not None and run.status in (SENT, SUPPRESSED):
-                return run
-            run = _begin(session, run, export, audience, snapshot)
-            holds = holds_of(settings, session, export, audience)
-            if holds:
-                run.status, run.reason, run.finished_at = HELD, _why_held(holds), now()
-                return run
-        try:
-            members, _ = runs.materialise(settings, snapshot, audience.id)
-            job = Job(settings, snapshot, export, export_book.config_of(export), audience, run, members)
-            counts, file = _send(job)
-        except (ExportError, RuleError, SettingsError, duckdb.Error, OSError) as error:
-            return _finish(settings, run, FAILED, reason=str(error))
-        reason = "Nobody is left to send: all members are held out, have not consented, or have objected."
-        if counts.rows:
-            return _finish(settings, run, SENT, counts, file=file)
-        return _finish(
-            settings, run, SUPPRESSED, counts, reason if counts.held_out + counts.withheld else "It is empty."
-        )
+    try:
+        with only_one(settings.home / "exports" / str(export_id) / ".lock", wait):
+            return _run(settings, snapshot, export_id)
+    except BlockingIOError as error:
+        raise ExportError("It is being sent at this moment.") from error
+
+
+def _run(settings: Settings, snapshot: Snapshot, export_id: int) -> ExportRun:
+    with open_store(settings).transaction() as session:
+        export = export_book.load_export(session, export_id)
+        audience = library.load(session, export.audience_id)
+        run = export_book.run_of(session, export_id, snapshot.name)
+        if run is not None and run.status in (SENT, SUPPRESSED):
+            return run
+        run = _begin(session, run, export, audience, snapshot)
+        holds = holds_of(settings, session, export, audience)
+        if holds:
+            run.status, run.reason, run.finished_at = HELD, _why_held(holds), now()
+            return run
+    try:
+        members, _ = runs.materialise(settings, snapshot, audience.id)
+        job = Job(settings, snapshot, export, export_book.config_of(export), audience, run, members)
+        counts, file = _send(job)
+    except (ExportError, RuleError, SettingsError, duckdb.Error, OSError) as error:
+        return _finish(settings, run, FAILED, reason=str(error))
+    if counts.rows:
+        return _finish(settings, run, SENT, counts, file=file)
+    left_out = "Nobody is left to send: all members are held out, have not consented, or have objected."
+    return _finish(settings, run, SUPPRESSED, counts, left_out if counts.held_out + counts.withheld else "It is empty.")
 
 
 def export_file(settings: Settings, run: ExportRun) -> Path | None:

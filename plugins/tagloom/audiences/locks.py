@@ -9,9 +9,12 @@ from pathlib import Path
 
 
 @contextmanager
-def only_one(file: Path) -> Iterator[None]:
-    """Wait until no other process or thread is in a block with the same file, then enter."""
+def only_one(file: Path, wait: bool = True) -> Iterator[None]:
+    """Wait until no other process or thread is in a block with the same file, then enter.
+
+    Without `wait`, raises BlockingIOError when one is.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield

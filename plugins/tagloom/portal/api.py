@@ -331,7 +331,7 @@ def run_export(export_id: int, page: Page = Depends(page_of)) -> Response:
     _load_export(page, export_id)
     page.audit("export run", f"export:{export_id}", page.snapshot.name)
     with _told():
-        return page.json(_export_run(exports.run_export(page.settings, page.snapshot, export_id)))
+        return page.json(_export_run(exports.run_export(page.settings, page.snapshot, export_id, wait=False)))
 
 
 @router.get("/exports/{export_id}/file", dependencies=[needs("export")])

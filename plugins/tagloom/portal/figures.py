@@ -58,7 +58,9 @@ def figure(page: Page, definition: Definition, chosen: Filter) -> Figure:
     maker = FIGURES.get(str(definition.get("figure")))
     if maker is None:
         raise NotFoundError(
-            f"There is no figure {definition.get('figure')!r}.", "Add it again from the pages of value."
+            "There is no such figure: {name}.",
+            "Add it again from the pages of value.",
+            name=str(definition.get("figure")),
         )
     return maker(page, definition, chosen)
 
@@ -67,13 +69,12 @@ def person_tag(page: Page, name: object) -> Tag:
     """A published tag of persons. Raises NotFoundError when there is none of this name."""
     tag = page.snapshot.tags.get(str(name))
     if tag is None:
-        raise NotFoundError(f"There is no tag {name} of persons in this version.", "Choose another tag.")
+        raise NotFoundError("There is no such tag: {name}.", "Choose another tag.", name=str(name))
     return tag
 
 
 def rfm_grid(page: Page, definition: Definition, chosen: Filter) -> Figure:
     """Persons by two of the three scores; a cell leads to an audience."""
-    title = page.t("Persons by recency and frequency")
     axes = [str(definition.get(name) or standard) for name, standard in (("x", SCORES[1]), ("y", SCORES[0]))]
     across, up = (person_tag(page, name) for name in axes)
     spend = '"spend_365d"' if "spend_365d" in page.snapshot.tags else "null::double"
@@ -329,13 +330,17 @@ def _sankey(
     streams = [row for row in found if everything or row["persons"] >= SMALLEST]
     if not streams:
         return Figure(title, None, empty=page.t("No stream has ten persons."))
+
+    def name(depth: int, value: str) -> str:
+        return f"{steps[depth]} · {label(value)}"
+
     names: dict[str, dict[str, Any]] = {}
     for row in streams:
         for depth, value in ((row["place"], row["source"]), (row["place"] + 1, row["target"])):
             names.setdefault(
-                f"{depth} {value}",
+                name(depth, value),
                 {
-                    "name": f"{depth} {value}",
+                    "name": name(depth, value),
                     "label": label(value),
                     "group": value,
                     "depth": depth,
@@ -346,8 +351,8 @@ def _sankey(
     ordered = sorted(names.values(), key=lambda node: (node["depth"], node["place"], node["label"]))
     links = [
         {
-            "source": f"{row['place']} {row['source']}",
-            "target": f"{row['place'] + 1} {row['target']}",
+            "source": name(row["place"], row["source"]),
+            "target": name(row["place"] + 1, row["target"]),
             "value": row["persons"],
         }
         for row in streams
@@ -371,7 +376,7 @@ def cohorts(page: Page, definition: Definition, chosen: Filter) -> Figure:
     event = str(definition.get("event") or "purchase")
     events = {row["event"]: row for row in event_choices(page)}
     if event not in events:
-        raise NotFoundError(f"There is no event {event} in this version.", "Choose another event.")
+        raise NotFoundError("There is no such event: {name}.", "Choose another event.", name=event)
     title = page.t("{event}, by month of the first purchase", event=page.title(events[event]))
     found = page.snapshot.rows(
         f"""

@@ -80,5 +80,7 @@ def _compiled(page: Page, code: str, label: str, definition: Definition, leaf: L
             snapshot.as_of_date,
         )
     except RuleError as error:
-        raise NotFoundError(f"The filter does not fit this version: {error}", "Choose another filter.") from error
+        raise NotFoundError(
+            "The filter does not fit this version: {error}", "Choose another filter.", error=error
+        ) from error
     return Filter(code, label, f"persons.person_id in (select person_id from ({query.sql}))", query.parameters, (leaf,))

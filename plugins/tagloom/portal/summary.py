@@ -15,7 +15,7 @@ from tagloom.portal.serving import Snapshot, Tag
 from tagloom.portal.store.audiences import Audience, AudienceRun
 from tagloom.settings import Settings
 
-LAYERS = ("staging", "identity_mapping", "intermediate", "tag_category", "tag_integration", "serving")
+LAYERS = ("landing", "staging", "identity_mapping", "intermediate", "tag_category", "tag_integration", "serving")
 """Layers in the order in which they are built."""
 
 DRIFTING_TAGS = 6

@@ -106,14 +106,27 @@ def metric_trend(snapshot: Snapshot, names: list[str], days: int = 90) -> tuple[
     return known, {name: [values.get((day, name)) for day in known] for name in names}
 
 
-def sizes(snapshot: Snapshot) -> list[dict[str, Any]]:
-    """How many persons have so many identifiers: identifiers, persons."""
+def sizes(snapshot: Snapshot, fewest: int = 1) -> list[tuple[str, int]]:
+    """How many persons have so many identifiers; groups of fewer than `fewest` persons are added up: `12+`."""
     if "serving.person_attributes" not in snapshot.tables:
         return []
-    return snapshot.rows(
+    rows = snapshot.rows(
         "select identifiers, count(*) as persons from serving.person_attributes "
-        "where identifiers is not null group by identifiers order by identifiers"
+        "where identifiers is not null group by identifiers order by identifiers desc"
     )
+    found: list[tuple[str, int]] = []
+    together = 0
+    for row in rows:
+        together += row["persons"]
+        if together >= fewest:
+            found.append(
+                (f"{row['identifiers']}" if together == row["persons"] else f"{row['identifiers']}+", together)
+            )
+            together = 0
+    # What is left over at the small end is told with its neighbour, if there is one.
+    if together and found:
+        found[-1] = (f"1–{found[-1][0]}", found[-1][1] + together)
+    return found[::-1]
 
 
 def cluster(snapshot: Snapshot, person: int) -> Cluster:

@@ -24,12 +24,14 @@ from tagloom.alerting import book, holds
 from tagloom.audiences import export_book, exports, library, runs
 from tagloom.audiences.export_book import ExportError
 from tagloom.audiences.library import SavedAudience
+from tagloom.audiences.locks import only_one
 from tagloom.portal.serving import Serving, Snapshot
 from tagloom.portal.store.audiences import Export, ExportRun
 from tagloom.portal.store.base import now, open_store
 from tagloom.settings import Settings
 
 from tests.plugins.audiences.conftest import a_definition, has
+from tests.portal.test_store import postgres as postgres
 
 
 @dataclass
@@ -410,6 +412,16 @@ def test_a_killed_webhook_run_leaves_no_gap_and_no_double(
     assert len(receiver.requests) <= len(receiver.taken) + 1
 
 
+def test_two_never_send_the_same_export_at_once(
+    home: Settings, snapshot: Snapshot, store: Session, apps: SavedAudience
+) -> None:
+    export = an_export(store, snapshot, apps)
+    lock = home.home / "exports" / str(export.id) / ".lock"
+    with only_one(lock), pytest.raises(ExportError, match="being sent at this moment"):
+        exports.run_export(home, snapshot, export.id, wait=False)
+    assert exports.run_export(home, snapshot, export.id, wait=False).status == "sent"
+
+
 def test_a_table_is_replaced_in_one_go(
     home: Settings, snapshot: Snapshot, store: Session, apps: SavedAudience, publish_second, monkeypatch, tmp_path: Path
 ) -> None:
@@ -437,6 +449,42 @@ def test_a_table_is_replaced_in_one_go(
     assert exports.run_export(home, newer, other.id).reason.startswith("The table customers was made by somebody else")
     with engine.connect() as connection:
         assert connection.execute(sqlalchemy.text("select count(*) from customers")).scalar_one() == 1
+    engine.dispose()
+
+
+def test_a_table_in_postgresql_keeps_its_types_and_is_never_half_there(
+    home: Settings, snapshot: Snapshot, store: Session, apps: SavedAudience, publish_second, postgres: str, monkeypatch
+) -> None:
+    monkeypatch.setenv("TAGLOOM_EXPORT_DATABASE_CRM", postgres)
+    engine = sqlalchemy.create_engine(postgres.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.text("create schema crm"))
+    config = {"destination": "crm", "table": "crm.spring_apps"}
+    columns = ["spend_365d", "last_order_date", "rfm_segment", "has_app", "orders_365d"]
+    export = an_export(store, snapshot, apps, target="table", columns=columns, config=config)
+    first = exports.run_export(home, snapshot, export.id)
+    assert first.status == "sent", first.reason
+    newer = publish_second()
+
+    def broken(*arguments: object) -> None:
+        raise sqlalchemy.exc.OperationalError("insert", {}, Exception("the disk is full"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tagloom.audiences.database.ROWS_AT_ONCE", 10)
+        patch.setattr("sqlalchemy.sql.dml.Insert.compile", broken)
+        assert exports.run_export(home, newer, export.id).status == "failed"
+    with engine.connect() as connection:
+        counted = sqlalchemy.text("select count(*), min(published_version) from crm.spring_apps")
+        assert connection.execute(counted).one() == (first.rows, snapshot.name), "what was there stays until all is new"
+    run = exports.run_export(home, newer, export.id)
+    with engine.connect() as connection:
+        assert connection.execute(counted).one() == (run.rows, newer.name)
+        types = sqlalchemy.text(
+            "select data_type from information_schema.columns where table_name = 'spring_apps' order by ordinal_position"
+        )
+        assert connection.execute(types).scalars().all()[:6] == [
+            *("bigint", "numeric", "date", "character varying", "boolean", "bigint")
+        ]
     engine.dispose()
 
 

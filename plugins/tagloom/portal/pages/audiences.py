@@ -107,6 +107,16 @@ class Listed:
 
 
 @dataclass(frozen=True)
+class Moves:
+    """Who moved in a run, as its reader may see it."""
+
+    entered: str
+    stayed: str
+    left: str
+    are_hidden: bool
+
+
+@dataclass(frozen=True)
 class Other:
     """An audience that shares members with this one."""
 
@@ -141,8 +151,8 @@ def list_audiences(page: Page = Depends(page_of)) -> Response:
                 run=run,
                 size=_counted(page, run.size) if run else "",
                 trend=_points(page, library.runs(page.store, audience.id, RUNS_IN_TREND)),
-                entered=_counted(page, run.entered) if run else "–",
-                left=_counted(page, run.left_count) if run else "–",
+                entered=_moves(page, run).entered if run else "–",
+                left=_moves(page, run).left if run else "–",
                 held=_holds(page, audience) if anything_held else [],
             )
         )
@@ -353,9 +363,10 @@ def one_audience(
         runs=past,
         run_chart=_run_chart(page, past) if len(past) > 1 else None,
         counted=lambda count: _counted(page, count),
+        moves=lambda run: _moves(page, run),
         versions=_changes(page, library.versions(page.store, audience_id)),
         exports=exports,
-        users=library.users_of_audience(page.store, audience_id),
+        users=_users(page, audience_id),
         held=_holds(page, newest),
     )
 
@@ -378,7 +389,7 @@ def delete_audience(audience_id: int, page: Page = Depends(page_of)) -> Response
             "{name} cannot be deleted, it is used by: {users}.",
             "Change or delete these first.",
             name=_load(page, audience_id).name,
-            users="; ".join(error.users),
+            users="; ".join(_users(page, audience_id)),
         ) from error
     except UnknownAudienceError as error:
         raise NotFoundError("There is no such audience.", "Choose one from the list of audiences.") from error
@@ -452,7 +463,7 @@ def _fields(page: Page, saved: list[SavedAudience], audience: SavedAudience | No
             "words": f"{tag.title} {tag.title_zh} {tag.name}",
             "group": page.t(tag.category.partition("/")[0].capitalize()),
             "help": tag.description,
-            "unit": tag.unit,
+            "unit": _unit(page, tag),
             "values": [[value, tag.value_label(value, language)] for value in tag.values] if tag.values else None,
             "operators": list(TAG_OPERATORS[tag.data_type]),
         }
@@ -502,6 +513,20 @@ def _fields(page: Page, saved: list[SavedAudience], audience: SavedAudience | No
         if audience is None or other.id != audience.id
     ]
     return fields
+
+
+def _unit(page: Page, tag: Tag) -> str:
+    """What a number counts; nothing for scores and percentiles, which count nothing."""
+    if tag.unit == "percent":
+        return "%"
+    return page.t(tag.unit) if tag.unit and not any(sign.isdigit() for sign in tag.unit) else ""
+
+
+def _users(page: Page, audience_id: int) -> list[str]:
+    """What stands on an audience, in the reader's words."""
+    kinds = {"audience": "audience {name}", "export": "export {name}"}
+    found = [user.partition(" ") for user in library.users_of_audience(page.store, audience_id)]
+    return [page.t(kinds[kind], name=name) if kind in kinds else f"{kind} {name}" for kind, _, name in found]
 
 
 def _events_with_amount(snapshot: Snapshot) -> set[str]:
@@ -690,24 +715,43 @@ def _points(page: Page, newest_first: list[AudienceRun]) -> str:
 def _run_chart(page: Page, newest_first: list[AudienceRun]) -> dict[str, Any]:
     """Who stayed and entered, stacked, and who left below."""
     past = list(reversed(newest_first))
-
-    def visible(count: int) -> int | None:
-        return evaluate.shown(count, page.may("see_personal")) if count else 0
-
-    return {
+    seen = [not _moves(page, run).are_hidden for run in past]
+    runs_seen = list(zip(past, seen, strict=True))
+    chart: dict[str, Any] = {
         "kind": "bar",
         "stacked": True,
         "categories": [f"{run.as_of_date:%Y-%m-%d} v{run.version_number}" for run in past],
         "series": [
-            {"name": page.t("Stayed"), "values": [visible(run.stayed) for run in past]},
-            {"name": page.t("Entered"), "values": [visible(run.entered) for run in past], "tone": "good"},
+            {"name": page.t("Stayed"), "values": [run.stayed if shown else None for run, shown in runs_seen]},
+            {
+                "name": page.t("Entered"),
+                "values": [run.entered if shown else None for run, shown in runs_seen],
+                "tone": "good",
+            },
             {
                 "name": page.t("Left"),
-                "values": [None if (left := visible(run.left_count)) is None else -left for run in past],
+                "values": [-run.left_count if shown else None for run, shown in runs_seen],
                 "tone": "bad",
             },
         ],
     }
+    if not all(seen):
+        sizes = [None if shown else evaluate.shown(run.size, page.may("see_personal")) for run, shown in runs_seen]
+        chart["series"].append({"name": page.t("Size"), "values": sizes, "tone": "quiet"})
+    return chart
+
+
+def _moves(page: Page, run: AudienceRun) -> Moves:
+    """Entered, stayed and left: where one is small, those that it could be worked out from are hidden with it."""
+    everything = page.may("see_personal")
+    hidden = not everything and any(0 < count < SMALL for count in (run.size, run.entered, run.stayed, run.left_count))
+    if hidden:
+        return Moves("–", "–", "–", True)
+    entered, stayed, left = (
+        format_decimal(count, "#,##0", locale=LOCALES[page.language])
+        for count in (run.entered, run.stayed, run.left_count)
+    )
+    return Moves(entered, stayed, left, False)
 
 
 def _others(page: Page, audience: SavedAudience) -> list[Other]:

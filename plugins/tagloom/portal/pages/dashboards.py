@@ -195,7 +195,10 @@ def _shown(page: Page, chart: SavedChart, chosen: Filter) -> dict[str, Any]:
         used = chosen if chosen.code else filter_of(page, chart.filter) if chart.filter else EVERYBODY
         figure = figures.figure(page, chart.definition, used)
     except NotFoundError as error:
-        used, figure = EVERYBODY, Figure(chart.title or page.t("Chart"), None, empty=page.t(error.message))
+        used, figure = (
+            EVERYBODY,
+            Figure(chart.title or page.t("Chart"), None, empty=page.t(error.message, **error.values)),
+        )
     name = str(chart.definition.get("figure"))
     asked = {key: value for key, value in chart.definition.items() if key != "figure" and isinstance(value, str)}
     return {

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import groupby
 
 from fastapi import APIRouter, Depends
+from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, Response
 
 from tagloom.audiences import export_book, exports, library
@@ -16,7 +18,9 @@ from tagloom.audiences.library import AudienceError, SavedAudience, UnknownAudie
 from tagloom.portal.errors import ForbiddenError, NotFoundError, PortalError
 from tagloom.portal.page import Page, page_of
 from tagloom.portal.rights import needs
+from tagloom.portal.serving import Snapshot
 from tagloom.portal.store.audiences import FAILED, HELD, SCHEDULES, SENDING, SENT, SUPPRESSED, TARGETS, Export
+from tagloom.settings import Settings
 
 router = APIRouter()
 
@@ -39,6 +43,11 @@ STATUS_TONES = {SENDING: "accent", SENT: "good", HELD: "warn", FAILED: "bad", SU
 
 RUNS = 100
 """Runs that a page shows."""
+
+LONGEST_NOTICE = 300
+"""Characters of a reason in a notice, which travels in a cookie; the page has all of it."""
+
+log = logging.getLogger(__name__)
 
 
 @router.get("/exports", dependencies=[needs("see")])
@@ -225,14 +234,31 @@ def _run(page: Page, export: Export) -> Response:
     before = export_book.run_of(page.store, export.id, page.snapshot.name)
     if before is not None and before.status in (SENT, SUPPRESSED):
         return page.redirect(f"/exports/{export.id}", page.t("It was sent with this version of the tags already."))
-    run = exports.run_export(page.settings, page.snapshot, export.id)
+    if export.target in ("webhook", "table"):
+        # Systems may take minutes; nobody should look at an empty page for so long.
+        response = page.redirect(f"/exports/{export.id}", page.t("It is being sent; load the page again in a moment."))
+        response.background = BackgroundTask(_send_behind, page.settings, page.snapshot, export.id)
+        return response
+    try:
+        run = exports.run_export(page.settings, page.snapshot, export.id, wait=False)
+    except AudienceError as error:
+        return page.redirect(f"/exports/{export.id}", page.t(str(error)))
+    reason = run.reason[:LONGEST_NOTICE]
     notices = {
         SENT: page.t("Sent: {number} persons.", number=run.rows),
-        HELD: page.t("It is held back: {reason}", reason=run.reason),
-        FAILED: page.t("It was not sent: {reason}", reason=run.reason),
-        SUPPRESSED: page.t("Nobody may be sent: {reason}", reason=run.reason),
+        HELD: page.t("It is held back: {reason}", reason=reason),
+        FAILED: page.t("It was not sent: {reason}", reason=reason),
+        SUPPRESSED: page.t("Nobody may be sent: {reason}", reason=reason),
     }
     return page.redirect(f"/exports/{export.id}", notices.get(run.status, ""))
+
+
+def _send_behind(settings: Settings, snapshot: Snapshot, export_id: int) -> None:
+    """Send an export after the answer; what becomes of it stands in its log."""
+    try:
+        exports.run_export(settings, snapshot, export_id, wait=False)
+    except AudienceError as error:
+        log.info("export %s was not sent: %s", export_id, error)
 
 
 def _form(

@@ -19,7 +19,7 @@ from tagloom.identity.policy import POLICY_FILE, PolicyError, load_policy
 from tagloom.portal import profile, who_is_who
 from tagloom.portal.errors import ConflictError, NotFoundError, PortalError
 from tagloom.portal.page import Page, page_of
-from tagloom.portal.pages.persons import LOOKED_UP
+from tagloom.portal.pages.persons import FEWEST, LOOKED_UP
 from tagloom.portal.rights import needs
 from tagloom.portal.store.decisions import CANCELLED, DONE, OPEN, REFUSED, WAITING, SteeringRequest
 from tagloom.settings import SettingsError
@@ -91,7 +91,7 @@ def overview(page: Page = Depends(page_of)) -> Response:
             for title, values in rates
             if any(value is not None for value in values)
         ],
-        sizes=who_is_who.sizes(snapshot),
+        sizes=who_is_who.sizes(snapshot, 1 if page.may("see_personal") else FEWEST),
         change_days=[day.isoformat() for day in change_days],
         change_series=[
             {"name": page.t(kind), "values": [counts.get((day, kind), 0) for day in change_days]}
@@ -183,6 +183,8 @@ def changes(kind: str = "", page: Page = Depends(page_of)) -> Response:
     here = _whole(query.get("page", "1"), 1)
     about = _whole(query.get("person", ""), None)
     rows, number = who_is_who.changes(page.snapshot, kind, about, here)
+    if about is not None:
+        page.audit(LOOKED_UP, f"person:{about}", "identity changes")
     return page.render(
         "identity/changes.html",
         tabs=_tabs(page),

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from fastapi import APIRouter, Depends
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 from markupsafe import Markup
 from starlette.responses import Response
 
@@ -16,6 +17,14 @@ from tagloom.portal.rights import needs
 from tagloom.settings import PROJECT
 
 RUNBOOK = PROJECT / "docs" / "runbook.md"
+
+STYLES = {
+    "ordered_list_open": "list-style:decimal;padding-left:1.5em",
+    "bullet_list_open": "list-style:disc;padding-left:1.5em",
+    "heading_open": "margin-top:1.75em;scroll-margin-top:5em",
+    "fence": "overflow-x:auto",
+}
+"""What the look of the portal leaves out, because no other page holds long text."""
 
 router = APIRouter()
 
@@ -56,7 +65,14 @@ def as_html(text: str) -> tuple[str, tuple[tuple[str, str], ...], str]:
             if child.type == "link_open" and not re.match(r"https?://|#", str(child.attrGet("href"))):
                 child.tag = "span"
                 child.attrs = {}
+        if token.type in STYLES:
+            token.attrSet("style", STYLES[token.type])
+        if token.type == "table_open":
+            token.attrSet("class", "table")
+            kept.append(Token("html_block", "", 0, content='<div class="table-wrap" tabindex="0">'))
         kept.append(token)
+        if token.type == "table_close":
+            kept.append(Token("html_block", "", 0, content="</div>"))
     _close_spans(kept)
     return title, tuple(sections), parser.renderer.render(kept, parser.options, {})
 

@@ -91,7 +91,7 @@ def one_tag(object_name: str, name: str, page: Page = Depends(page_of)) -> Respo
     snapshot = page.snapshot
     tag = next((tag for tag in snapshot.catalogue if (tag.object, tag.name) == (object_name, name)), None)
     if tag is None:
-        raise NotFoundError(f"There is no tag {name} of a {object_name}.", "Look it up in the tree of tags.")
+        raise NotFoundError("There is no such tag: {name}.", "Look it up in the tree of tags.", name=name)
     is_published = name in snapshot.objects.get(object_name, {})
     everything = page.may("see_personal") or object_name != "person"
     statistics = _history(snapshot, "tag_statistics", tag)
@@ -275,12 +275,16 @@ def _quality_chart(page: Page, score: Mapping[str, Any]) -> dict[str, Any]:
 
 def _users(page: Page, tag: Tag) -> list[tuple[str, str, str]]:
     """Who uses the tag: (kind, name, address or nothing), from dbt and from what people saved in the portal."""
-    found = [("warehouse", name.strip(), "") for name in tag.used_by.split(",") if name.strip()]
-    tags_of_models = {other.name: other for other in page.snapshot.catalogue if other.object == tag.object}
-    found = [
-        ("tag", name, page.url(f"/tags/{tag.object}/{name}")) if name in tags_of_models else (kind, name, address)
-        for kind, name, address in found
-    ]
+    known = {(other.object, other.name): other for other in page.snapshot.catalogue}
+    found = []
+    for name in (name.strip() for name in tag.used_by.split(",") if name.strip()):
+        # Tags stand there as object.tag, models by their name.
+        object_name, _, tag_name = name.rpartition(".")
+        user = known.get((object_name or tag.object, tag_name))
+        if user is None:
+            found.append(("warehouse", name, ""))
+        else:
+            found.append(("tag", user.label(page.language), page.url(f"/tags/{user.object}/{user.name}")))
     if tag.object == "person":
         try:
             library = import_module("tagloom.audiences.library")

@@ -62,7 +62,7 @@ def create_dashboard(store: Session, name: str, owner: str, description: str = "
     if not name or len(name) > 120:
         raise ValueError("A dashboard needs a name of at most 120 characters.")
     if store.scalar(select(Dashboard.id).where(Dashboard.name == name)) is not None:
-        raise ValueError(f"There is a dashboard called {name} already; choose another name.")
+        raise ValueError("There is a dashboard of this name already; choose another name.")
     dashboard = Dashboard(name=name, owner=owner, description=description.strip()[:2_000], created_at=now())
     store.add(dashboard)
     store.flush()
@@ -84,7 +84,7 @@ def add_chart(
     """Put a chart at the end of a dashboard. Raises ValueError when it is full."""
     there = charts_of(store, dashboard_id)
     if len(there) >= MOST_CHARTS:
-        raise ValueError(f"A dashboard takes {MOST_CHARTS} charts; begin another one.")
+        raise ValueError("This dashboard is full; begin another one.")
     chart = SavedChart(
         dashboard_id=dashboard_id,
         place=max((chart.place for chart in there), default=0) + 1,

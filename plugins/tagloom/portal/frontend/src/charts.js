@@ -203,7 +203,7 @@ function sankey(spec, theme, narrow) {
   return {
     tooltip: tooltip(theme, { trigger: "item", formatter: ({ dataType, data, value }) => (dataType === "edge" ? `${escape(label[data.source])} → ${escape(label[data.target])}: <b>${escape(format(data.value, spec))}</b>` : `${escape(label[data.name])}: <b>${escape(format(value, spec))}</b>`) }),
     series: [{
-      type: "sankey", left: 4, right: narrow ? 66 : 110, top: 8, bottom: 8, nodeWidth: 12, nodeGap: narrow ? 7 : 10, draggable: false, layoutIterations: spec.ordered ? 0 : 32,
+      type: "sankey", animation: false, left: 4, right: narrow ? 66 : 110, top: 8, bottom: 8, nodeWidth: 12, nodeGap: narrow ? 7 : 10, draggable: false, layoutIterations: spec.ordered ? 0 : 32,
       emphasis: { focus: "adjacency" }, lineStyle: { color: "source", opacity: 0.28, curveness: 0.5 }, cursor: spec.click ? "pointer" : "default",
       label: { color: theme.text, fontFamily: theme.font, fontSize: narrow ? 10 : 11.5, formatter: ({ name }) => shorten(label[name] ?? name, narrow ? 10 : 18) },
       data: spec.nodes.map((node) => ({ name: node.name, depth: node.depth, url: node.url, itemStyle: { color: colour(node), borderWidth: 0 } })),

@@ -74,7 +74,7 @@ function TagValue({ field, operator, value, onChange }) {
   const name = t("Value of {title}", { title: field.label });
   const day = field.type === "date" || field.type === "timestamp";
   const isNumber = field.type === "integer" || field.type === "decimal";
-  const unit = field.unit && !/\d/.test(field.unit) ? (field.unit === "percent" ? "%" : field.unit) : "";
+  const unit = field.unit ?? "";
   if (WITH_DAYS.includes(operator)) return <Number_ value={value} onChange={(text) => onChange(whole(text) ?? "")} label={t("Days")} unit={t("days")} whole least={1} />;
   if (field.type === "boolean") {
     return (
