@@ -2,7 +2,8 @@
 #### Purpose
 
 Sends mails and chat messages that wait, because a server was down when they were written or because of quiet hours,
-and the daily digest of warnings. A failure does not wait for it: the task that finds it sends at once.
+and the daily digest of warnings. A failure does not wait for it: the task that finds it sends at once. Before that,
+`watch_sources` notes which sources are late by the clock: those that say `expected_by` in their declaration.
 
 #### By hand
 

@@ -7,10 +7,12 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from tagloom import quarantine_commands
+from tagloom import quality_commands, quarantine_commands
 from tagloom.alerting import alert_commands
+from tagloom.audiences import audience_commands
 from tagloom.environment import airflow_environment, load_environment_file
 from tagloom.identity import identity_commands
+from tagloom.portal import portal_commands
 from tagloom.settings import PROJECT, Settings, SettingsError, load_settings
 from tagloom.source_tools import commands as source_commands
 from tagloom.sources import SourceError
@@ -33,12 +35,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _known_errors() -> tuple[type[Exception], ...]:
     from tagloom.alerting.alert_commands import AlertError
     from tagloom.alerting.routing import RoutingError
+    from tagloom.audiences.library import AudienceError
+    from tagloom.audiences.rules import RuleError
     from tagloom.identity.decisions import DecisionError
     from tagloom.identity.identifiers import IdentifierError
     from tagloom.identity.matching_model import MatchingError
     from tagloom.identity.policy import PolicyError
     from tagloom.identity.review_commands import ReviewError
     from tagloom.identity.simulate import SimulationError
+    from tagloom.portal.serving import NothingPublishedError
+    from tagloom.quality_skeleton import SkeletonError
     from tagloom.quarantine import QuarantineError
     from tagloom.reading.deliveries import DeliveryError
     from tagloom.scratch import ScratchError
@@ -51,7 +57,8 @@ def _known_errors() -> tuple[type[Exception], ...]:
     return (
         *(SettingsError, SourceError, TagError, ServiceError, DeliveryError, QuarantineError, WarehouseBusyError),
         *(DecisionError, IdentifierError, MatchingError, PolicyError, ReviewError, SimulationError, TransformError),
-        *(AlertError, RoutingError, ScratchError, TagRequestError),
+        *(AudienceError, RuleError, NothingPublishedError),
+        *(AlertError, RoutingError, ScratchError, SkeletonError, TagRequestError),
         FileNotFoundError,
     )
 
@@ -65,6 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     identity_commands.add(commands)
     tag_commands.add(commands)
     alert_commands.add(commands)
+    quality_commands.add(commands)
+    portal_commands.add(commands)
+    audience_commands.add(commands)
 
     tags = commands.add_parser("tags", help="write what follows from tag twins and source declarations")
     tags.add_argument("--check", action="store_true", help="write nothing; fail when a written file is stale")

@@ -122,8 +122,10 @@ def dependents(manifest: dict, table: str, catalogue: Mapping[str, CataloguedTag
             inside = {tag for below in _tags_below(manifest, name) for tag in _tags(nodes[below])}
             tags |= inside
             direct_tags |= inside
-    if catalogue:
-        sources = {source for name in starts for source in _source_tables(manifest, name)}
+    sources = {source for name in starts for source in _source_tables(manifest, name)}
+    if catalogue and sources:
+        # Columns are exact, filters and joins among them: models only answer for tags that are new.
+        direct_tags -= catalogue.keys()
         direct_tags |= tags & {tag for tag, known in catalogue.items() if known.sources & sources}
 
     audiences: set[str] = set()
@@ -196,8 +198,12 @@ def together(found: Iterable[Dependents]) -> Dependents:
     )
 
 
-def tables_of_nodes(manifest: dict, names: Iterable[str]) -> list[str]:
-    """<schema>.<table> of the models, seeds and snapshots of these names; of a data test, those that it looks at."""
+def tables_of_nodes(manifest: dict, names: Iterable[str], *, compared: bool = False) -> list[str]:
+    """<schema>.<table> of the models, seeds and snapshots of these names; of a data test, the one that it is about.
+
+    A data test over several tables is about all of them. With `compared`, so is every other one: a relationship looks
+    at the table that its values must be in, too.
+    """
     nodes, wanted = manifest.get("nodes", {}), set(names)
     found: set[str] = set()
     for node in nodes.values():
@@ -205,7 +211,8 @@ def tables_of_nodes(manifest: dict, names: Iterable[str]) -> list[str]:
             continue
         looked_at = [node]
         if node.get("resource_type") == "test":
-            looked_at = [nodes[key] for key in node.get("depends_on", {}).get("nodes", ()) if key in nodes]
+            about = [node["attached_node"]] if node.get("attached_node") and not compared else None
+            looked_at = [nodes[key] for key in about or node.get("depends_on", {}).get("nodes", ()) if key in nodes]
         found |= {table for one in looked_at if (table := _table(one))}
     return sorted(found)
 

@@ -130,13 +130,15 @@ def publish_from(
         finally:
             connection.execute("detach version")
         current = current_version(settings)
-        if current is not None and current.name == label and (settings.published / current.file).exists():
-            return current
-        if not (settings.published / version.file).exists():
+        is_known = (settings.published / version.file).exists()
+        if not is_known:
             draft.replace(settings.published / version.file)
     finally:
         draft.unlink(missing_ok=True)
-    _point_to(settings, version)
+    if is_known and current is not None and current.name == label:
+        version = current
+    else:
+        _point_to(settings, version)
     _remove_old(settings, version)
     return version
 

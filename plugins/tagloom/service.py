@@ -36,6 +36,9 @@ HOST = "127.0.0.1"
 
 USER = "admin"
 
+PORTAL_PATH = "/tagloom/"
+"""Where the portal is below the address of Airflow."""
+
 START_SECONDS = 240
 """How long the service may take until it is healthy: about 20 s on a quiet machine, minutes on a busy one."""
 
@@ -94,6 +97,7 @@ class Service:
     def __str__(self) -> str:
         collector = f"Collector    {self.collector}\n" if self.collector else ""
         return (
+            f"Portal       {self.url}{PORTAL_PATH}\n"
             f"Airflow      {self.url}\n"
             f"user         {self.user}\n"
             f"password     {self.password}\n"
@@ -141,7 +145,7 @@ def up(settings: Settings, report: Callable[[str], None] = print) -> Service:
         if missing:
             prepare_metadata(settings, report)
         collector = f"http://localhost:{ports[COLLECTOR]}/v1/events" if COLLECTOR in names else None
-        service = Service(base_url(settings), USER, _password(settings), _logs(settings), collector)
+        service = Service(base_url(settings), USER, admin_password(settings), _logs(settings), collector)
         try:
             if missing:
                 _stop(settings, missing)
@@ -441,7 +445,7 @@ def _require_free(port: int, variable: str) -> None:
             ) from error
 
 
-def _password(settings: Settings) -> str:
+def admin_password(settings: Settings) -> str:
     """Return the password of the user `admin`: TAGLOOM_ADMIN_PASSWORD, else the kept one, else a new one.
 
     It stands where Airflow's simple auth manager looks for it, in a file that only the owner can read.

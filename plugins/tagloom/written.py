@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from tagloom.alerting.routing import ROUTING_FILE, Routing
+from tagloom.contracts import SKELETON
 from tagloom.identity.policy import POLICY_FILE, load_policy, policy_files
 from tagloom.identity.policy_schema import SCHEMA_FILE as POLICY_SCHEMA_FILE
 from tagloom.identity.policy_schema import policy_schema
 from tagloom.monitoring.declarations import MONITORS, Monitor
 from tagloom.observations import WRITTEN_YAML, check_identifier_types, source_files
+from tagloom.quality_skeleton import skeleton_files, stale_skeleton, write_skeleton
 from tagloom.settings import PROJECT, Settings
 from tagloom.source_tools.schema import SCHEMA_FILE, schema_text, source_schema
 from tagloom.sources import load_sources
@@ -65,7 +67,7 @@ def write_files(settings: Settings, project: Path = DBT_PROJECT, policy: Path = 
     for path in _orphans(wanted, project):
         (project / path).unlink()
         touched.append(path)
-    return sorted(touched)
+    return sorted(touched) + _write_skeleton(settings, project)
 
 
 def stale_files(settings: Settings, project: Path = DBT_PROJECT, policy: Path = POLICY_FILE) -> list[str]:
@@ -82,7 +84,19 @@ def stale_files(settings: Settings, project: Path = DBT_PROJECT, policy: Path = 
         if not file.exists() or file.read_text(encoding="utf-8") != content
     ]
     problems += [f"{path}: nothing stands behind it any more; run `make tags`" for path in _orphans(wanted, project)]
+    # The skeleton of checks follows from the twins as they lie there; while these are stale it says nothing new.
+    if not problems and (soda := project.parent / "soda").exists():
+        problems += stale_skeleton(soda, skeleton_files(project, load_sources(settings.sources)))
     return sorted(problems) + use_problems(project, tags)
+
+
+def _write_skeleton(settings: Settings, project: Path) -> list[Path]:
+    """What Soda checks because twins and declarations say so; from the twins that have just been written."""
+    soda = project.parent / "soda"
+    if not soda.exists():
+        return []
+    touched = write_skeleton(soda, skeleton_files(project, load_sources(settings.sources)))
+    return [Path("soda", SKELETON, path) for path in touched]
 
 
 def _place(path: Path, settings: Settings, project: Path, policy: Path) -> Path:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from tagloom.quality import CheckResult
+    from tagloom.settings import Settings
 
 MOST_SENTENCES = 5
 """More would be a list to read, not a hint."""
@@ -48,6 +49,25 @@ def probable_causes(
         sentences += _of_newest_landing(connection, source, name, as_of_date)
         sentences += _of_columns(connection, source, name)
     return tuple(sentences[:MOST_SENTENCES])
+
+
+def causes_of_failed_models(settings: Settings, manifest: dict, problem: str, as_of_date: date) -> tuple[str, ...]:
+    """The same for the models and data tests that an error of the build names.
+
+    Nothing when the warehouse is open elsewhere: a mail must go out all the same.
+    """
+    import duckdb
+
+    from tagloom.alerting.impact import failed_tables
+
+    table, *others = failed_tables(manifest, problem, compared=True) or [""]
+    if not table:
+        return ()
+    try:
+        with duckdb.connect(str(settings.warehouse), read_only=True) as connection:
+            return probable_causes(connection, manifest, table, as_of_date, others)
+    except duckdb.Error:
+        return ()
 
 
 def compared_tables(contracts: Path, results: Iterable[CheckResult]) -> dict[str, set[str]]:

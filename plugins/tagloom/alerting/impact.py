@@ -71,9 +71,12 @@ def impact_of_build(settings: Settings, problem: str = "") -> Dependents:
     )
 
 
-def failed_tables(manifest: dict, problem: str) -> list[str]:
-    """<schema>.<table> of the models that an error of the build names, and of those whose data tests it names."""
-    return tables_of_nodes(manifest, _FAILED_NODE.findall(problem))
+def failed_tables(manifest: dict, problem: str, *, compared: bool = False) -> list[str]:
+    """<schema>.<table> of the models that an error of the build names, and of those whose data tests it names.
+
+    With `compared`, also those that these data tests compare them with.
+    """
+    return tables_of_nodes(manifest, _FAILED_NODE.findall(problem), compared=compared)
 
 
 def _members(text: str) -> frozenset[str]:

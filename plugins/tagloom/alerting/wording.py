@@ -11,13 +11,19 @@ if TYPE_CHECKING:
 
 BUILD = "build_tags"
 
-RUN_TITLES = {"update_tags": "update of tags", "monitor_channels": "watching channels", "run_audiences": "audiences"}
+RUN_TITLES = {
+    "update_tags": "update of tags",
+    "monitor_channels": "watching channels",
+    "run_audiences": "audiences",
+    "document_models": "documentation",
+}
 """DAGs of one or few tasks: what people call what they do."""
 
 CONSEQUENCES = {
     "update_tags": "tags do not know the newest events",
     "monitor_channels": "nobody watches the channels",
     "run_audiences": "audiences and exports wait",
+    "document_models": "the documentation is an older one",
 }
 """DAG -> what does not happen when it fails."""
 
@@ -79,12 +85,12 @@ def run_title(dag_id: str) -> str:
     return {BUILD: "build of tags", **RUN_TITLES}.get(dag_id, dag_id.replace("_", " "))
 
 
-def consequence(dag_id: str, task_id: str = "") -> str:
+def consequence(dag_id: str) -> str:
     """What does not happen because of a failure; may be nothing."""
     if dag_id.startswith("ingest_"):
         return "its days have not landed"
     if dag_id == BUILD:
-        return "the documentation is an older one" if task_id == "document" else "nothing new is published"
+        return "nothing new is published"
     return CONSEQUENCES.get(dag_id, "")
 
 

@@ -145,7 +145,7 @@ def tell_failure(context: Context) -> None:
         dag_id=instance.dag_id,
         task_id=_task_name(instance.task_id, instance.map_index),
         title=title(instance.dag_id, instance.task_id),
-        consequence=consequence(instance.dag_id, instance.task_id),
+        consequence=consequence(instance.dag_id),
         exception=str(exception),
         exception_kind=kind,
         table=table,
@@ -334,7 +334,7 @@ def _hit(settings: Settings, instance: object, exception: str) -> tuple[str, dic
     if dag_id.startswith("ingest_"):
         table = raw_tables(settings, dag_id.removeprefix("ingest_"), instance.map_index)
         return table, impact_of(settings, [table])
-    if dag_id == BUILD and task_id != "document":
+    if dag_id == BUILD:
         manifest = load_manifest(settings.dbt_target / "manifest.json")
         tables = failed_tables(manifest, exception) if task_id in LAYERS else []
         table = tables[0] if len(tables) == 1 else ""
