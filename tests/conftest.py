@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 from tagloom.settings import Settings, load_settings
 
-OWN_HOMES = ("test_identity.py", "test_tenth_source.py")
+OWN_HOMES = (
+    "test_breakages.py",
+    "test_clean_days.py",
+    "test_identity.py",
+    "test_mail_server_down.py",
+    "test_tenth_source.py",
+)
 """Files of tests/pipeline that do not share the homes in which the DAGs run."""
 
 

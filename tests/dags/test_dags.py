@@ -229,6 +229,14 @@ def test_layers_are_built_one_after_the_other(dags: dict[str, dict]) -> None:
     assert [task["outlets"] for task in tasks if task["name"] == "publish"] == [["published"]]
 
 
+def test_audiences_follow_a_publish_and_look_again_by_the_clock(dags: dict[str, dict]) -> None:
+    dag = dags["run_audiences"]
+    assert (dag["schedule"], dag["assets"]) == ("AssetOrTimeSchedule", ["published"])
+    (publish,) = [task for task in dags["build_tags"]["tasks"] if task["name"] == "publish"]
+    assert publish["outlets"] == ["published"]
+    assert {task["name"]: task["upstream"] for task in dag["tasks"]} == {"members": [], "send": []}
+
+
 def test_loading_opens_no_warehouse(loaded: dict, home: Path) -> None:
     assert loaded["dags"]
     assert not list(home.glob("*.duckdb*"))

@@ -6,10 +6,14 @@ then is in its report.
 
 A step is a dictionary:
     {"dag": dag_id, "conf": {...}}      run a DAG in the foreground
+    {..., "only": [task, ...]}          these tasks of it alone; the others are marked as done without being run
     {"resume": dag_id}                  clear what is unfinished in the DAG's newest run, and run that
     {"copy": [from, to]}                copy a file, such as a delivery
+    {"remove": file}                    as one that was not delivered
+    {"call": "module:function", "with": {...}}      anything else; what it returns is in the report
     {"variables": {...}}                environment variables for the steps that follow
     {"unit_tests": as_of_date}          dbt's unit tests on what is built
+Its `part`, any word, comes back in the report, with the moments (seconds of the clock) when the step began and ended.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -62,9 +67,9 @@ class Chain:
         lines = self.report.read_text(encoding="utf-8").splitlines() if self.report.exists() else []
         return [json.loads(line) for line in lines]
 
-    def wait(self) -> list[dict]:
+    def wait(self, seconds: float = SECONDS) -> list[dict]:
         """Wait for the end and return the results of all steps. Raises AssertionError when the process broke down."""
-        _wait_until(lambda: not self._runs(), self, "end")
+        _wait_until(lambda: not self._runs(), self, "end", seconds)
         results = self.results()
         assert {"done": True} in results, f"{self.name} broke down:\n{self.end_of_log()}"
         return results[:-1]
@@ -100,28 +105,29 @@ def has_text(file: Path, *texts: str) -> bool:
     return True
 
 
-def _wait_until(condition: Callable[[], bool], chain: Chain, what: str) -> None:
-    deadline = time.monotonic() + SECONDS
+def _wait_until(condition: Callable[[], bool], chain: Chain, what: str, seconds: float = SECONDS) -> None:
+    deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise AssertionError(f"{chain.name} did not {what} within {SECONDS} s:\n{chain.end_of_log()}")
+            raise AssertionError(f"{chain.name} did not {what} within {seconds} s:\n{chain.end_of_log()}")
         time.sleep(0.02)
 
 
 class Server:
     """The process that forks; `close` ends it and every child."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, project: Path = PROJECT) -> None:
+        """Start it. Logs and reports go to `folder`; `project` is the checkout, or a copy, whose code and DAGs run."""
         kept = {
             name: value for name, value in os.environ.items() if not name.startswith(("TAGLOOM_", "AIRFLOW", "DBT_"))
         }
         variables = {"TAGLOOM_HOME": str(folder / "server"), "TAGLOOM_IDENTITY_KEY": KEY, "TAGLOOM_THREADS": "2"}
-        path = os.pathsep.join([str(PROJECT / "plugins"), str(PROJECT)])
+        path = os.pathsep.join([str(project / "plugins"), str(project)])
         self._chains: list[Chain] = []
         self._lock = threading.Lock()
         self._log = (folder / "server.log").open("wb")
         self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__))],
+            [sys.executable, str(project / Path(__file__).relative_to(PROJECT))],
             env=kept | variables | {"PYTHONPATH": path},
             cwd=folder,
             stdin=subprocess.PIPE,
@@ -213,9 +219,11 @@ def _child(home: str, name: str, steps: list[dict], variables: dict[str, str]) -
         settings.configure_orm()
         with (folder / f"{name}.jsonl").open("w", encoding="utf-8") as report:
             for step in steps:
-                started = time.monotonic()
+                began, started = time.time(), time.monotonic()
                 result = _do(step)
                 result["seconds"] = round(time.monotonic() - started, 2)
+                if "part" in step:
+                    result |= {"part": step["part"], "began": began, "ended": time.time()}
                 print(json.dumps(result), file=report, flush=True)
             print(json.dumps({"done": True}), file=report, flush=True)
     except BaseException:
@@ -230,6 +238,12 @@ def _do(step: dict) -> dict:
     if "copy" in step:
         shutil.copy(*step["copy"])
         return {}
+    if "remove" in step:
+        Path(step["remove"]).unlink()
+        return {}
+    if "call" in step:
+        module, _, function = step["call"].partition(":")
+        return {"returned": getattr(importlib.import_module(module), function)(**step.get("with", {}))}
     if "variables" in step:
         _use_environment(**step["variables"])
         return {}
@@ -240,7 +254,10 @@ def _do(step: dict) -> dict:
     from tagloom.settings import load_settings
 
     dag_id = step.get("dag") or step["resume"]
-    state = foreground_run(dag_id, step["conf"]) if "dag" in step else _resume(dag_id)
+    if "only" in step:
+        state = _run_only(dag_id, step["conf"], step["only"])
+    else:
+        state = foreground_run(dag_id, step["conf"]) if "dag" in step else _resume(dag_id)
     settings = load_settings()
     version = current_version(settings)
     return {
@@ -249,6 +266,18 @@ def _do(step: dict) -> dict:
         "version": version.name if version else None,
         "waiting_mails": _waiting_mails(settings.alert_book),
     }
+
+
+def _run_only(dag_id: str, conf: dict, task_ids: list[str]) -> str:
+    from airflow.dag_processing.dagbag import DagBag
+
+    dag = DagBag(PROJECT / "dags").get_dag(dag_id)
+    for task in dag.tasks:
+        task.retries = 0
+    # As in foreground_run: Airflow 3.3.2 cannot run such a DAG without a scheduler.
+    dag.deadline = None
+    others = "|".join(re.escape(task_id) for task_id in dag.task_ids if task_id not in task_ids)
+    return str(dag.test(run_conf=conf, mark_success_pattern=others).state)
 
 
 def _waiting_mails(alert_book: Path) -> int:

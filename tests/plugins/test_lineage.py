@@ -247,9 +247,25 @@ def test_tables_of_models_and_of_what_data_tests_look_at():
         "nodes": {
             **MANIFEST["nodes"],
             "test.law": {"resource_type": "test", "name": "the_law", "depends_on": {"nodes": ["model.orders"]}},
+            "test.relationship": {
+                "resource_type": "test",
+                "name": "relationships_rfm",
+                "attached_node": "model.rfm",
+                "depends_on": {"nodes": ["model.rfm", "model.orders"]},
+            },
         },
     }
+    assert tables_of_nodes(manifest, ["relationships_rfm"]) == ["tag_category.tag_value__rfm"]
+    assert len(tables_of_nodes(manifest, ["relationships_rfm"], compared=True)) == 2
     assert tables_of_nodes(manifest, ["the_law", "person_tags", "nothing"]) == [
         "tag_category.tag_consumption__orders",
         "tag_integration.person_tags",
     ]
+
+
+def test_columns_decide_where_the_catalogue_knows_a_tag():
+    read_by_rfm = by_identity("model.rfm")
+    assert "tag_value__rfm" in dependents(read_by_rfm, "raw_wifi.sightings").held["tag"]
+    assert dependents(read_by_rfm, "raw_wifi.sightings", CATALOGUE).held["tag"] == ("basket_value",)
+    newer = {name: known for name, known in CATALOGUE.items() if name != "tag_value__rfm"}
+    assert dependents(read_by_rfm, "raw_wifi.sightings", newer).held["tag"] == ("basket_value", "tag_value__rfm")

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 
 import duckdb
 import pytest
@@ -72,7 +72,9 @@ def test_what_is_published_can_be_read_sorted_by_its_key(warehouse):
     assert levels(warehouse) == [(1, "new"), (2, None), (3, "gold")]
     with open_current(warehouse) as connection:
         assert connection.execute("from serving.report_sales").fetchall() == [("a", 1), ("b", 2)]
-        assert connection.execute("from version").fetchall() == [(version.name, DAY)]
+        moment = datetime.fromisoformat(version.computed_at)
+        assert connection.execute("from version").fetchall() == [(version.name, DAY, moment.replace(tzinfo=None), 3)]
+    assert moment.tzinfo is not None
     assert files(warehouse) == [POINTER, version.file]
 
 
@@ -98,16 +100,113 @@ def test_other_tools_can_read_the_storage_version(warehouse):
 
 
 def test_the_same_content_again_changes_nothing(warehouse):
-    first = publish(warehouse, DAY)
+    first = publish(warehouse, DAY, datetime(2018, 1, 1, 6, tzinfo=UTC))
     pointer = (warehouse.published / POINTER).read_text(encoding="utf-8")
+    written = (warehouse.published / first.file).stat()
     change(
         warehouse,
         "create or replace table tag_integration.person_tags as "
         "from tag_integration.person_tags order by person_id desc",
     )
-    assert publish(warehouse, DAY) == first
+    assert publish(warehouse, DAY, datetime(2018, 1, 2, 6, tzinfo=UTC)) == first
     assert (warehouse.published / POINTER).read_text(encoding="utf-8") == pointer
     assert files(warehouse) == [POINTER, first.file]
+    # A process that has the file open would not see another one of the same name.
+    assert (warehouse.published / first.file).stat().st_ino == written.st_ino
+
+
+def test_content_of_an_earlier_version_is_that_file_again(warehouse):
+    first = publish(warehouse, DAY)
+    change(warehouse, "update tag_integration.person_tags set level = 'x' where person_id = 2")
+    publish(warehouse, DAY)
+    inode = (warehouse.published / first.file).stat().st_ino
+    change(warehouse, "update tag_integration.person_tags set level = null where person_id = 2")
+    assert publish(warehouse, DAY).name == first.name
+    assert current_version(warehouse).file == first.file
+    assert (warehouse.published / first.file).stat().st_ino == inode
+    assert levels(warehouse) == [(1, "new"), (2, None), (3, "gold")]
+
+
+CATALOGUE = """
+    create table tag_integration.tag_catalog as
+    select 'level' as tag, 'person' as object, 'published' as status,
+        '{"new": "新", "gold": "金", "it''s": "是"}' as value_titles
+    union all
+    select 'colour', 'person', 'retired', '{"red": "红"}'
+"""
+
+
+def types_of(settings, table) -> dict[str, str]:
+    with open_current(settings) as connection:
+        return dict(connection.execute(f"select column_name, column_type from (describe {table})").fetchall())
+
+
+def test_a_tag_with_a_fixed_set_of_values_is_an_enum_in_their_order(warehouse):
+    change(warehouse, CATALOGUE)
+    publish(warehouse, DAY)
+    assert types_of(warehouse, "tag_integration.person_tags") == {
+        "person_id": "INTEGER",
+        "level": "ENUM('new', 'gold', 'it''s')",
+    }
+    assert levels(warehouse) == [(1, "new"), (2, None), (3, "gold")]
+    with open_current(warehouse) as connection:
+        found = connection.execute("select person_id from tag_integration.person_tags where level = ?", ["gold"])
+        assert found.fetchall() == [(3,)]
+
+
+def test_a_value_that_no_twin_declares_is_published_all_the_same(warehouse):
+    change(
+        warehouse,
+        CATALOGUE + "; alter table tag_integration.person_tags add column mood varchar default 'fine';"
+        "insert into tag_integration.tag_catalog values ('mood', 'person', 'published', '{\"fine\": \"好\"}');"
+        "update tag_integration.person_tags set level = 'diamond' where person_id = 3",
+    )
+    publish(warehouse, DAY)
+    assert levels(warehouse) == [(1, "new", "fine"), (2, None, "fine"), (3, "diamond", "fine")]
+    assert types_of(warehouse, "tag_integration.person_tags") == {
+        "person_id": "INTEGER",
+        "level": "VARCHAR",
+        "mood": "ENUM('fine')",
+    }
+
+
+def test_equal_words_hash_alike_only_in_equal_types(warehouse):
+    first = publish(warehouse, DAY)
+    change(warehouse, CATALOGUE)
+    assert publish(warehouse, DAY).name != first.name
+
+
+def manifest(settings, *nodes: dict) -> None:
+    content = {"nodes": {str(number): node for number, node in enumerate(nodes)}}
+    (settings.dbt_target / "manifest.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+def node(schema: str, name: str, **meta: object) -> dict:
+    return {"schema": schema, "alias": name, "name": name, "config": {"meta": meta}}
+
+
+def test_a_model_of_another_layer_goes_along_into_serving(warehouse):
+    change(warehouse, "create schema identity_mapping; create table identity_mapping.members as select 7 as person_id")
+    manifest(warehouse, node("identity_mapping", "members", published=True))
+    assert publish(warehouse, DAY).tables["serving.members"] == 1
+    with open_current(warehouse) as connection:
+        assert connection.execute("from serving.members").fetchall() == [(7,)]
+        assert (
+            connection.execute("select 1 from duckdb_tables() where schema_name = 'identity_mapping'").fetchall() == []
+        )
+
+
+def test_a_model_says_what_readers_look_for_and_which_columns_have_few_words(warehouse):
+    change(
+        warehouse,
+        "create table serving.events as select * from (values (1, 9, 'b'), (2, 3, 'a'), (1, 4, 'b')) "
+        "as t (person_id, moment, kind)",
+    )
+    manifest(warehouse, node("serving", "events", sort_key=["person_id", "moment"], enums=["kind"]))
+    publish(warehouse, DAY)
+    with open_current(warehouse) as connection:
+        assert connection.execute("from serving.events").fetchall() == [(1, 4, "b"), (1, 9, "b"), (2, 3, "a")]
+    assert types_of(warehouse, "serving.events")["kind"] == "ENUM('a', 'b')"
 
 
 @pytest.mark.parametrize(
@@ -199,15 +298,13 @@ def test_a_view_becomes_a_table_sorted_by_its_key(warehouse):
 @pytest.mark.parametrize("published", [True, False])
 def test_a_model_may_stay_behind(warehouse, published):
     change(warehouse, "create view tag_integration.person_tag_values as from tag_integration.person_tags")
-    node = {"schema": "tag_integration", "alias": "person_tag_values", "name": "person_tag_values"}
-    node["config"] = {"meta": {"published": published}}
-    (warehouse.dbt_target / "manifest.json").write_text(json.dumps({"nodes": {"model.x": node}}), encoding="utf-8")
+    manifest(warehouse, node("tag_integration", "person_tag_values", published=published))
     assert ("tag_integration.person_tag_values" in publish(warehouse, DAY).tables) == published
 
 
 KILLED = """
 import os, signal, sys
-from datetime import date
+from datetime import UTC, date, datetime
 from tagloom import publish
 from tagloom.settings import load_settings
 
@@ -286,6 +383,16 @@ def test_the_pointer_is_plain_json(warehouse):
 
 
 ROWS = st.lists(st.tuples(st.integers(0, 3) | st.none(), st.text(max_size=4) | st.none()), max_size=8)
+
+
+def test_a_pointer_of_an_older_tagloom_is_read(warehouse):
+    version = publish(warehouse, DAY)
+    pointer = warehouse.published / POINTER
+    content = json.loads(pointer.read_text(encoding="utf-8"))
+    del content["computed_at"]
+    pointer.write_text(json.dumps(content), encoding="utf-8")
+    assert current_version(warehouse).name == version.name
+    assert current_version(warehouse).computed_at == ""
 
 
 def hash_of(connection, rows) -> str:

@@ -17,6 +17,8 @@ OPTIONAL = (
     "TAGLOOM_SMTP_CONNECTION",
     "TAGLOOM_ALERT_RECIPIENTS",
     "TAGLOOM_BASE_URL",
+    "TAGLOOM_BUILD_MINUTES",
+    "TAGLOOM_RUNBOOK_URL",
 )
 
 
@@ -101,3 +103,23 @@ def test_a_weak_key_is_refused_and_never_shown(monkeypatch, key, problem):
 def test_the_key_is_its_bytes(monkeypatch):
     monkeypatch.setenv("TAGLOOM_IDENTITY_KEY", "ä" * 32)
     assert identity_key() == ("ä" * 32).encode()
+
+
+def test_a_build_has_so_many_minutes(monkeypatch):
+    assert load_settings().build_minutes == 180
+    monkeypatch.setenv("TAGLOOM_BUILD_MINUTES", "0.5")
+    assert load_settings().build_minutes == 0.5
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "soon", "inf", "nan"])
+def test_minutes_are_a_number_above_nothing(monkeypatch, text):
+    monkeypatch.setenv("TAGLOOM_BUILD_MINUTES", text)
+    with pytest.raises(SettingsError, match="TAGLOOM_BUILD_MINUTES must be a number of minutes above 0"):
+        load_settings()
+
+
+def test_mails_link_to_the_portals_runbook_or_to_another_one(monkeypatch):
+    monkeypatch.setenv("TAGLOOM_BASE_URL", "https://tags.example.com/")
+    assert load_settings().runbook_url == "https://tags.example.com/tagloom/runbook"
+    monkeypatch.setenv("TAGLOOM_RUNBOOK_URL", "https://wiki.example.com/tagloom")
+    assert load_settings().runbook_url == "https://wiki.example.com/tagloom"

@@ -16,7 +16,7 @@ MAY_READ = {
     "intermediate": {"staging", "identity_mapping", "intermediate", "seed"},
     "tag_category": {"identity_mapping", "intermediate", "tag_category", "seed"},
     "tag_integration": {"identity_mapping", "tag_category", "tag_integration", "seed", "books"},
-    "serving": {"tag_integration", "intermediate", "identity_mapping", "seed"},
+    "serving": {"tag_integration", "intermediate", "identity_mapping", "seed", "serving"},
 }
 
 BOOKS = "stg_operations__"
@@ -37,7 +37,13 @@ UPDATES = {None, "full_build"}
 WITHOUT_CONTRACT = {"staging", "intermediate"}
 """Layers whose columns may change without notice: nobody outside dbt reads them."""
 
-SERVING_PREFIX = {"audiences": "audience_", "campaigns": "campaign_", "reports": "report_", "exports": "export_"}
+SERVING_PREFIX = {
+    "audiences": ("audience_",),
+    "campaigns": ("campaign_",),
+    "reports": ("report_",),
+    "exports": ("export_",),
+    "portal": ("person_", "event_"),
+}
 
 
 def forbidden_reads(manifest: dict) -> list[str]:
@@ -136,7 +142,7 @@ def _beginning(node: dict) -> tuple[str, ...] | None:
         case ("tag_integration", object_name):
             return (f"{object_name}_tags", f"{object_name}_tag_values")
         case ("serving", kind) if kind in SERVING_PREFIX:
-            return (SERVING_PREFIX[kind],)
+            return SERVING_PREFIX[kind]
     return None
 
 

@@ -5,8 +5,15 @@ from types import SimpleNamespace
 
 import duckdb
 import pytest
-from tagloom.alerting.causes import MOST_SENTENCES, compared_tables, probable_causes, raw_tables_below
+from tagloom.alerting.causes import (
+    MOST_SENTENCES,
+    causes_of_failed_models,
+    compared_tables,
+    probable_causes,
+    raw_tables_below,
+)
 from tagloom.operations import create_operations_tables
+from tagloom.warehouse import open_warehouse
 
 DAY = date(2017, 12, 31)
 MANIFEST = {
@@ -162,3 +169,35 @@ def test_tables_that_checks_compare_with(tmp_path):
     }
     missing = SimpleNamespace(contract="landing/loyalty/no.yml", name="x", table="raw_loyalty.no")
     assert compared_tables(tmp_path, [missing]) == {}
+
+
+def test_a_relationship_looks_at_both_tables(settings):
+    manifest = {
+        **MANIFEST,
+        "nodes": {
+            **MANIFEST["nodes"],
+            "model.orders": {**MANIFEST["nodes"]["model.orders"], "alias": "int_orders"},
+            "model.cards": {
+                "resource_type": "model",
+                "schema": "staging",
+                "name": "stg_cards",
+                "alias": "stg_cards",
+            },
+            "test.relationship": {
+                "resource_type": "test",
+                "name": "relationships_stg_cards",
+                "attached_node": "model.cards",
+                "depends_on": {"nodes": ["model.cards", "model.orders"]},
+            },
+        },
+        "parent_map": {**MANIFEST["parent_map"], "model.cards": ["source.cards"]},
+    }
+    problem = "models/x.yml: the data test relationships_stg_cards failed: Got 3 results"
+    assert causes_of_failed_models(settings, manifest, problem, DAY) == (), "there is no warehouse yet"
+    with open_warehouse(settings) as connection:
+        create_operations_tables(connection)
+        land(connection, DAY, 0)
+    causes = causes_of_failed_models(settings, manifest, problem, DAY)
+    assert "The newest delivery of pos.lines was empty." in causes
+    assert "loyalty.cards has never landed." in causes
+    assert causes_of_failed_models(settings, manifest, "no answer", DAY) == ()

@@ -61,6 +61,7 @@ def test_the_catalogue_holds_every_tag_with_every_property():
         "history": "false",
         "model": "tag_value__spend",
         "sql_path": "models/tag_category/person/value/tag_value__spend.sql",
+        "value_titles": "",
         "description": "What orders says.",
     }
 
