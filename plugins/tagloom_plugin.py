@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
@@ -29,7 +30,9 @@ class Portal:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        await self._made()(scope, receive, send)
+        # Making it takes seconds, in which Airflow's own pages must not stand still.
+        app = self._app or await asyncio.to_thread(self._made)
+        await app(scope, receive, send)
 
     def _made(self) -> ASGIApp:
         with self._lock:

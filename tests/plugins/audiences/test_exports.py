@@ -466,21 +466,23 @@ def test_a_table_in_postgresql_keeps_its_types_and_is_never_half_there(
     assert first.status == "sent", first.reason
     newer = publish_second()
 
-    def broken(*arguments: object) -> None:
-        raise sqlalchemy.exc.OperationalError("insert", {}, Exception("the disk is full"))
-
-    with monkeypatch.context() as patch:
-        patch.setattr("tagloom.audiences.database.ROWS_AT_ONCE", 10)
-        patch.setattr("sqlalchemy.sql.dml.Insert.compile", broken)
-        assert exports.run_export(home, newer, export.id).status == "failed"
+    with engine.begin() as connection:
+        only_old = f"alter table crm.spring_apps add constraint only_old check (published_version = '{snapshot.name}')"
+        connection.execute(sqlalchemy.text(only_old))
+    failed = exports.run_export(home, newer, export.id)
+    assert failed.status == "failed"
+    assert failed.reason.endswith('new row for relation "spring_apps" violates check constraint "only_old"')
     with engine.connect() as connection:
         counted = sqlalchemy.text("select count(*), min(published_version) from crm.spring_apps")
         assert connection.execute(counted).one() == (first.rows, snapshot.name), "what was there stays until all is new"
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.text("alter table crm.spring_apps drop constraint only_old"))
     run = exports.run_export(home, newer, export.id)
     with engine.connect() as connection:
         assert connection.execute(counted).one() == (run.rows, newer.name)
         types = sqlalchemy.text(
-            "select data_type from information_schema.columns where table_name = 'spring_apps' order by ordinal_position"
+            "select data_type from information_schema.columns "
+            "where table_name = 'spring_apps' order by ordinal_position"
         )
         assert connection.execute(types).scalars().all()[:6] == [
             *("bigint", "numeric", "date", "character varying", "boolean", "bigint")
