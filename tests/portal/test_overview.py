@@ -57,6 +57,7 @@ def test_the_page_says_how_fresh_and_how_much(client_as: Clients, snapshot: Snap
     assert "31 Dec 2017" in page
     assert snapshot.name in page
     assert "No checks were run yet" in page
+    assert "not checked yet" in page
 
 
 def test_layers_stand_in_the_order_of_building_each_with_its_newest_day(
