@@ -1,9 +1,9 @@
-"""Twelve ways in which the world breaks, through real DAG runs: one right mail, what depends on it held, one recovery.
+"""Eleven ways in which the world breaks, through real DAG runs: one right mail, what depends on it held, one recovery.
 
 A home is made once: a clean world of three weeks, tags of the day before the last. Then one thing after another breaks
 there and is repaired, in one process, against one mail server. What shows in what landed stops the build before its
 first layer; the repair then is shown by the same checks. What shows only in tags needs the whole build, once broken and
-once repaired: drift, a channel and a full disk share these two, since each is told by a mail of its own.
+once repaired: a channel and a full disk share these two, since each is told by a mail of its own.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sample_data.landing import last_local_day
 from tests.pipeline.broken_world import MINUTES, busy_world, copy_project, mail_server
 from tests.pipeline.conftest import settings_of
 from tests.pipeline.dag_runs import Server
-from tests.pipeline.ways_to_break import CHANNEL, DAYS, PARTS, Stage, set_stage
+from tests.pipeline.ways_to_break import DAYS, PARTS, Stage, set_stage
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -51,6 +51,8 @@ class Breakage:
     """Patterns of the text: what is wrong and how badly."""
     severity: str = "FAILED"
     """How the subject begins."""
+    well_title: str = ""
+    """What the recovery mail calls it, when that is something else."""
     table: str = ""
     """<schema>.<table> that it is about."""
     source: str = ""
@@ -141,13 +143,6 @@ BREAKAGES = {
         source="all",
         audiences=(BIRTHDAY, DORMANT),
     ),
-    "tag drift": Breakage(
-        title="checks of tag integration",
-        severity="WARNING",
-        kind="warning-digest",
-        owner="",
-        says=("Few tags have other values than on the day before", r"Measured:\s+[1-3]\d[.\d]* %"),
-    ),
     "disk full": Breakage(
         title="publishing",
         kind="publish-failed",
@@ -157,11 +152,11 @@ BREAKAGES = {
         audiences=(BIRTHDAY, DORMANT),
     ),
     "channel collapse": Breakage(
-        title=f"Carts that are bought, by entry channel, {CHANNEL}",
+        title="Payments that go through, web shop",
         severity="ALARM",
         kind="channel-alarm",
         owner="online@example.com",
-        says=(f"Carts that are bought, by entry channel, {CHANNEL}", r"below 80% of the mean of"),
+        says=("Payments that go through, web shop", r"below 80% of the mean of"),
     ),
 }
 """Everything that breaks, in the order in which it does."""
@@ -195,11 +190,12 @@ class Played:
     @property
     def had_full_disk(self) -> bool:
         """Whether this machine let a test make a disk of its own, which could be full."""
-        return any(result.get("returned") is True for result in self.results_of("drift, channel and disk"))
+        return any(result.get("returned") is True for result in self.results_of("channel and disk"))
 
     def mails_of(self, name: str, severity: str) -> list[EmailMessage]:
         """Mails about a breakage, in the order in which they came."""
-        title = BREAKAGES[name].title
+        breakage = BREAKAGES[name]
+        title = breakage.well_title if severity == WELL and breakage.well_title else breakage.title
         parts = [name] if name in OWN_PARTS else [part for part in PARTS if part not in OWN_PARTS]
         steps = [step for part in parts for step in self.results_of(part)]
         return [
@@ -356,7 +352,10 @@ def test_what_depends_on_it_is_held_until_it_is_well(played: Played, name: str) 
     assert hold["table"] == BREAKAGES[name].table
     columns, models = tags_of(played.stage, BREAKAGES[name].source)
     assert set(hold["tags"]) == columns
-    assert set() < columns <= models
+    assert columns
+    if name != "late source":
+        # What stands on a card comes to the tags by the golden record, which is part of who is who.
+        assert columns <= models
     assert set(hold["others"].get("audience", ())) == set(BREAKAGES[name].audiences)
     assert [one for one in well["incidents"] if one["severity"] == "failed"] == []
     assert well["holds"] == []
@@ -375,7 +374,7 @@ def test_persons_mixed_up_hold_everything(played: Played) -> None:
 
 def test_a_version_that_is_not_published_holds_everything_and_nothing_else_does(played: Played) -> None:
     _skip_without_full_disk(played, "disk full")
-    (unpublished, alarmed) = played.states_of("drift, channel and disk")
+    (unpublished, alarmed) = played.states_of("channel and disk")
     (hold,) = unpublished["holds"]
     assert "publish" in hold["reason"].lower()
     assert set(hold["tags"]) == everything(played.stage)

@@ -219,6 +219,8 @@ def _well(alert: Alert, resolved: tuple[Incident, ...]) -> Alert:
     late = {incident.finding.sentence for incident in resolved if incident.finding.kind == "late"}
     if len(late) == len(resolved):
         alert = replace(alert, title=late.pop() if len(late) == 1 else "late deliveries")
+    if len(resolved) == 1 and resolved[0].finding.kind == "alarm":
+        alert = replace(alert, title=resolved[0].finding.sentence.partition(": ")[0])
     passed = tuple(result for result in alert.results if result.outcome == "passed")
     return replace(alert, results=passed, alarms=(), missing=())
 
