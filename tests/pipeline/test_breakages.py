@@ -51,8 +51,6 @@ class Breakage:
     """Patterns of the text: what is wrong and how badly."""
     severity: str = "FAILED"
     """How the subject begins."""
-    well_title: str = ""
-    """What the recovery mail calls it, when that is something else."""
     table: str = ""
     """<schema>.<table> that it is about."""
     source: str = ""
@@ -195,14 +193,13 @@ class Played:
     def mails_of(self, name: str, severity: str) -> list[EmailMessage]:
         """Mails about a breakage, in the order in which they came."""
         breakage = BREAKAGES[name]
-        title = breakage.well_title if severity == WELL and breakage.well_title else breakage.title
         parts = [name] if name in OWN_PARTS else [part for part in PARTS if part not in OWN_PARTS]
         steps = [step for part in parts for step in self.results_of(part)]
         return [
             mail
             for moment, mail in self.mails
             if steps[0]["began"] <= moment <= steps[-1]["ended"]
-            and re.match(rf"\[Tagloom\] {severity}: {title}(,| -|$)", _subject(mail))
+            and re.match(rf"\[Tagloom\] {severity}: {breakage.title}(,| -|$)", _subject(mail))
         ]
 
 
