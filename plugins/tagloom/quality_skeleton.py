@@ -312,8 +312,12 @@ def _filter(twin: Twin) -> str:
 
 
 def _of_the_day(twin: Twin) -> Iterator[dict]:
-    """For tables that say of which day their rows are: the day that is built must be there."""
-    if any(column["name"] == "as_of_date" and "not_null" in _tests(column) for column in twin.columns):
+    """For tables that say of which day their rows are: the day that is built must be there.
+
+    A log of changes has none on a day without any: its column as_of_date says `meta: {every_day: false}`.
+    """
+    days = [column for column in twin.columns if column["name"] == "as_of_date" and "not_null" in _tests(column)]
+    if any(_meta(column).get("every_day", True) for column in days):
         yield {
             "metric": {
                 "name": f"{twin.name} has rows of the day that is looked at",
@@ -384,7 +388,11 @@ def _tests(column: dict) -> dict[str, dict]:
 
 
 def _tag(column: dict) -> dict:
-    return (((column.get("config") or {}).get("meta") or {}).get("tag")) or {}
+    return _meta(column).get("tag") or {}
+
+
+def _meta(column: dict) -> dict:
+    return (column.get("config") or {}).get("meta") or {}
 
 
 def _owner(twin: Twin, owners: dict[str, str]) -> str:

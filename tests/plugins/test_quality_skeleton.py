@@ -132,6 +132,15 @@ def test_a_table_that_says_its_day_must_have_the_day_and_a_limit_holds_for_all_c
     ]
 
 
+def test_a_log_of_changes_needs_no_rows_of_a_day_without_any(project, tmp_path):
+    twin = next(project.rglob("int_days.yml"))
+    declared = "data_type: date, data_tests: [not_null]"
+    twin.write_text(twin.read_text().replace(declared, f"{declared}, config: {{meta: {{every_day: false}}}}"))
+    names = [item.check.name for item in written(project, tmp_path)["int_days"].checks]
+    assert "int_days has rows of the day that is looked at" not in names
+    assert "No row of int_days lacks as_of_date" in names
+
+
 def test_a_reference_to_nothing_is_refused(project):
     (project / "models/identity_mapping/persons.yml").unlink()
     with pytest.raises(SkeletonError, match=r"tag_shoes__sizes.yml: columns.person_id: .* no model or seed persons"):
