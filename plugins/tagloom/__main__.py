@@ -43,6 +43,7 @@ def _known_errors() -> tuple[type[Exception], ...]:
     from tagloom.identity.policy import PolicyError
     from tagloom.identity.review_commands import ReviewError
     from tagloom.identity.simulate import SimulationError
+    from tagloom.portal.dashboard_files import DashboardFileError
     from tagloom.portal.serving import NothingPublishedError
     from tagloom.quality_skeleton import SkeletonError
     from tagloom.quarantine import QuarantineError
@@ -57,7 +58,7 @@ def _known_errors() -> tuple[type[Exception], ...]:
     return (
         *(SettingsError, SourceError, TagError, ServiceError, DeliveryError, QuarantineError, WarehouseBusyError),
         *(DecisionError, IdentifierError, MatchingError, PolicyError, ReviewError, SimulationError, TransformError),
-        *(AudienceError, RuleError, NothingPublishedError),
+        *(AudienceError, DashboardFileError, RuleError, NothingPublishedError),
         *(AlertError, RoutingError, ScratchError, SkeletonError, TagRequestError),
         FileNotFoundError,
     )

@@ -89,13 +89,11 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
 def _export_yaml(settings: Settings, options: argparse.Namespace) -> None:
     from tagloom.audiences.library_files import export_yaml
     from tagloom.portal.store.base import open_store
+    from tagloom.yaml_files import changes
 
     with open_store(settings).session() as store:
         changed = export_yaml(store, options.folder)
-    for file in changed:
-        print(f"{'wrote' if file.exists() else 'removed'} {file}")
-    if not changed:
-        print("every file is up to date")
+    print(changes(changed))
 
 
 def _import_yaml(settings: Settings, options: argparse.Namespace) -> None:

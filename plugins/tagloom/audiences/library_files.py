@@ -6,13 +6,11 @@ by their number, which another installation would not know. What stands in the p
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from sqlalchemy.orm import Session
 
 from tagloom.audiences import export_book, library
@@ -20,15 +18,19 @@ from tagloom.audiences.library import AudienceError, SavedAudience
 from tagloom.audiences.rules import RuleError, parse
 from tagloom.portal.store.audiences import SCHEDULES, TARGETS, Export
 from tagloom.portal.store.base import now
+from tagloom.yaml_files import YamlFiles, slug
 
-KEYS = {"audience", "folder", "owner", "description", "definition", "exports"}
-EXPORT_KEYS = {"name", "target", "columns", "schedule", "config", "owner", "active"}
+KEYS = {"audience": str, "folder": str, "owner": str, "description": str, "definition": dict, "exports": list}
+EXPORT_KEYS = ("name", "target", "columns", "schedule", "config", "owner", "active")
 
 REFERENCE = "audience:"
 
 
 class AudienceFileError(AudienceError):
     """A file cannot be read as an audience; the message names the file and the key."""
+
+
+FILES = YamlFiles("audience", AudienceFileError)
 
 
 @dataclass(frozen=True)
@@ -48,23 +50,14 @@ def export_yaml(store: Session, folder: Path) -> list[Path]:
     """
     audiences = library.list_audiences(store)
     paths = {audience.id: audience.path for audience in audiences}
-    files = {}
+    files: dict[Path, dict[str, Any]] = {}
     for audience in audiences:
-        file = folder / audience.folder / f"{_slug(audience.name)}.yml"
+        name = slug(audience.name, "audience")
+        file = folder / audience.folder / f"{name}.yml"
         if file in files:
-            file = file.with_name(f"{_slug(audience.name)}-{audience.id}.yml")
-        files[file] = _as_yaml(audience, export_book.exports_of(store, audience.id), paths)
-    changed = []
-    for file, text in files.items():
-        if not file.exists() or file.read_text(encoding="utf-8") != text:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text, encoding="utf-8")
-            changed.append(file)
-    for file in sorted(folder.rglob("*.yml")):
-        if file not in files and "audience" in _content(file):
-            file.unlink()
-            changed.append(file)
-    return changed
+            file = file.with_name(f"{name}-{audience.id}.yml")
+        files[file] = _content(audience, export_book.exports_of(store, audience.id), paths)
+    return FILES.write(folder, files)
 
 
 def import_yaml(store: Session, folder: Path, by: str) -> list[Imported]:
@@ -152,7 +145,7 @@ def _import_exports(store: Session, audience: SavedAudience, given: list[dict[st
     return changed
 
 
-def _as_yaml(audience: SavedAudience, exports: list[Export], paths: dict[int, str]) -> str:
+def _content(audience: SavedAudience, exports: list[Export], paths: dict[int, str]) -> dict[str, Any]:
     content: dict[str, Any] = {"audience": audience.name}
     if audience.folder:
         content["folder"] = audience.folder
@@ -177,7 +170,7 @@ def _as_yaml(audience: SavedAudience, exports: list[Export], paths: dict[int, st
             }
             for export in exports
         ]
-    return yaml.safe_dump(content, allow_unicode=True, sort_keys=False, width=120)
+    return content
 
 
 def _with_references(definition: Any, renamed: Callable[[str], str]) -> Any:
@@ -211,27 +204,16 @@ def _path(content: dict[str, Any]) -> str:
     return f"{folder}/{name}" if folder else name
 
 
-def _content(file: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise AudienceFileError(f"{file}: is not readable as YAML: {' '.join(str(error).split())}") from error
-    return content if isinstance(content, dict) else {}
-
-
 def _checked(file: Path) -> dict[str, Any]:
     """The content of a file with keys and kinds as they must be. Raises AudienceFileError that names file and key."""
-    content = _content(file)
-    _check_keys(file, content, KEYS, ("audience", "definition"), "")
-    for key in KEYS & content.keys():
-        wanted = {"definition": dict, "exports": list}.get(key, str)
-        if not isinstance(content[key], wanted):
-            raise AudienceFileError(f"{file}: {key}: must be a {_KIND[wanted]}.")
+    content = FILES.read(file)
+    FILES.check_keys(file, content, KEYS, ("audience", "definition"))
+    FILES.check_kinds(file, content, KEYS)
     for number, export in enumerate(content.get("exports", [])):
         place = f"exports[{number}]."
         if not isinstance(export, dict):
             raise AudienceFileError(f"{file}: exports[{number}]: must have the keys name, target and schedule.")
-        _check_keys(file, export, EXPORT_KEYS, ("name", "target", "schedule"), place)
+        FILES.check_keys(file, export, EXPORT_KEYS, ("name", "target", "schedule"), place)
         for key, allowed in (("target", TARGETS), ("schedule", SCHEDULES)):
             if export[key] not in allowed:
                 raise AudienceFileError(f"{file}: {place}{key}: {export[key]!r} is not one of {', '.join(allowed)}.")
@@ -240,19 +222,3 @@ def _checked(file: Path) -> dict[str, Any]:
         except ValueError as error:
             raise AudienceFileError(f"{file}: {place}config: {' '.join(str(error).split())}") from error
     return content
-
-
-_KIND = {dict: "mapping", list: "list", str: "text"}
-
-
-def _check_keys(file: Path, content: dict[str, Any], known: set[str], needed: tuple[str, ...], place: str) -> None:
-    for key in needed:
-        if key not in content:
-            raise AudienceFileError(f"{file}: {place}{key}: is missing.")
-    for key in content:
-        if key not in known:
-            raise AudienceFileError(f"{file}: {place}{key}: is no key; keys are {', '.join(sorted(known))}.")
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^\w]+", "-", name.casefold()).strip("-") or "audience"

@@ -7,7 +7,8 @@ deleted: one that is taken back gets withdrawn_at. One command writes one batch,
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -81,31 +82,48 @@ def write(
         raise DecisionError("Say why with --because: whoever looks at it in a year was not there.")
     create_operations_tables(connection)
     moment = (decided_at or datetime.now(UTC)).replace(tzinfo=None)
+    with changing(connection):
+        refuse_contradictions(live_decisions(connection), drafts)
+        return add_batch(connection, drafts, reason, decided_by, moment)
+
+
+@contextmanager
+def changing(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Decisions change in this block, all or none of them; the next build does not skip identity mapping then."""
     connection.begin()
     try:
-        _refuse_contradictions(live_decisions(connection), drafts)
-        [(batch, last)] = connection.execute(
-            "select coalesce(max(batch_id), 0) + 1, coalesce(max(decision_id), 0) from operations.identity_decisions"
-        ).fetchall()
-        for number, draft in enumerate(drafts, last + 1):
-            connection.execute(
-                """
-                insert into operations.identity_decisions
-                    (decision_id, kind, left_type, left_hash, right_type, right_hash, reason, decided_by, decided_at,
-                     batch_id)
-                values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-                """,
-                [
-                    *(number, draft.kind, draft.left.type, draft.left.hash),
-                    *((draft.right.type, draft.right.hash) if draft.right else (None, None)),
-                    *(reason.strip(), decided_by, moment, batch),
-                ],
-            )
+        yield
         _tell_builds(connection)
         connection.commit()
     except BaseException:
         connection.rollback()
         raise
+
+
+def add_batch(
+    connection: duckdb.DuckDBPyConnection, drafts: Sequence[Draft], reason: str, decided_by: str, decided_at: datetime
+) -> int:
+    """Add rows inside `changing` and return the number of the batch; they contradict nothing.
+
+    decided_at: UTC, without a time zone.
+    """
+    [(batch, last)] = connection.execute(
+        "select coalesce(max(batch_id), 0) + 1, coalesce(max(decision_id), 0) from operations.identity_decisions"
+    ).fetchall()
+    for number, draft in enumerate(drafts, last + 1):
+        connection.execute(
+            """
+            insert into operations.identity_decisions
+                (decision_id, kind, left_type, left_hash, right_type, right_hash, reason, decided_by, decided_at,
+                 batch_id)
+            values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """,
+            [
+                *(number, draft.kind, draft.left.type, draft.left.hash),
+                *((draft.right.type, draft.right.hash) if draft.right else (None, None)),
+                *(reason.strip(), decided_by, decided_at, batch),
+            ],
+        )
     return batch
 
 
@@ -124,18 +142,12 @@ def withdraw(
         raise DecisionError(
             f"Batch {batch} was withdrawn on {found[0].withdrawn_at:%Y-%m-%d} by {found[0].withdrawn_by} already."
         )
-    connection.begin()
-    try:
+    with changing(connection):
         connection.execute(
             "update operations.identity_decisions set withdrawn_at = ?, withdrawn_by = ? "
             "where batch_id = ? and withdrawn_at is null",
             [(withdrawn_at or datetime.now(UTC)).replace(tzinfo=None), withdrawn_by, batch],
         )
-        _tell_builds(connection)
-        connection.commit()
-    except BaseException:
-        connection.rollback()
-        raise
     return found
 
 
@@ -275,8 +287,11 @@ def _anchor(connection: duckdb.DuckDBPyConnection, person: int) -> Identifier:
     return Identifier(*found[0])
 
 
-def _refuse_contradictions(live: list[Decision], drafts: Sequence[Draft]) -> None:
-    """Links join in chains, so a pair contradicts when live links lead from one end to the other in any way."""
+def refuse_contradictions(live: list[Decision], drafts: Sequence[Draft]) -> None:
+    """Raise DecisionError when drafts are live already, or contradict live decisions or each other.
+
+    Links join in chains, so a pair contradicts when live links lead from one end to the other in any way.
+    """
     known = {(decision.kind, decision.left, decision.right): decision.batch_id for decision in live}
     for draft in drafts:
         left, right = _ends(draft)
@@ -309,7 +324,7 @@ def _ends(draft: Draft) -> tuple[Value, Value | None]:
 def _refuse(batches: Iterable[int], problem: str) -> None:
     known = sorted(set(batches) - {0})
     if not known:
-        raise DecisionError(f"The command contradicts itself: {problem}.")
+        raise DecisionError(f"These decisions contradict each other: {problem}.")
     named = " and ".join(f"batch {batch}" for batch in known)
     commands = " or ".join(f"`identity withdraw {batch}`" for batch in known)
     raise DecisionError(f"This contradicts {named}: {problem}. If that was wrong, run {commands} first.")

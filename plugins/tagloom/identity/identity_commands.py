@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tagloom.identity import request_commands, review_commands
+from tagloom.identity import decision_file_commands, request_commands, review_commands
 from tagloom.settings import Settings, identity_key
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
     listing = _action(actions, "decisions", "list the decisions that hold", _decisions)
     listing.add_argument("--all", action="store_true", help="also those that were withdrawn")
+    decision_file_commands.add(listing)
 
     withdrawing = _action(actions, "withdraw", "take a batch of decisions back", _withdraw)
     withdrawing.add_argument("batch", type=int, metavar="BATCH", help="number, as `decisions` lists it")

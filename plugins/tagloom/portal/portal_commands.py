@@ -1,9 +1,15 @@
-"""`python -m tagloom portal`: the portal alone, without the rest of Airflow."""
+"""`python -m tagloom portal`: the portal alone, without the rest of Airflow.
+
+`portal export-yaml | import-yaml` keep its dashboards in git.
+"""
 
 from __future__ import annotations
 
 import argparse
+import getpass
 import os
+from contextlib import suppress
+from pathlib import Path
 
 from tagloom.environment import airflow_environment, base_url
 from tagloom.settings import Settings, SettingsError
@@ -12,11 +18,25 @@ DEFAULT_PORT = 8095
 
 
 def add(commands: argparse._SubParsersAction) -> None:
-    """Add the command."""
-    portal = commands.add_parser("portal", help="serve the portal alone, with Airflow's log-in")
+    """Add the command and its actions."""
+    portal = commands.add_parser(
+        "portal",
+        help="serve the portal alone, or keep its dashboards in git",
+        description="Without an action: serves the portal alone, with Airflow's log-in.",
+    )
     portal.add_argument("--host", default="127.0.0.1", help="address to listen on (this machine only)")
     portal.add_argument("--port", type=int, help=f"TAGLOOM_PORTAL_PORT, or {DEFAULT_PORT}")
     portal.set_defaults(function=_serve)
+    actions = portal.add_subparsers(metavar="action")
+
+    export = actions.add_parser("export-yaml", help="write every dashboard with its charts into a YAML file")
+    export.add_argument("folder", type=Path)
+    export.set_defaults(function=_export_yaml)
+
+    imported = actions.add_parser("import-yaml", help="save the dashboards of YAML files, all or none")
+    imported.add_argument("folder", type=Path)
+    imported.add_argument("--by", default=getpass.getuser(), help="who does it; default: your user name")
+    imported.set_defaults(function=_import_yaml)
 
 
 def portal_port() -> int:
@@ -48,3 +68,27 @@ def _serve(settings: Settings, options: argparse.Namespace) -> None:
     from tagloom.orchestration.portal_server import serve
 
     serve(settings, options.host, port)
+
+
+def _export_yaml(settings: Settings, options: argparse.Namespace) -> None:
+    from tagloom.portal.dashboard_files import export_yaml
+    from tagloom.portal.store.base import open_store
+    from tagloom.yaml_files import changes
+
+    with open_store(settings).session() as store:
+        changed = export_yaml(store, options.folder)
+    print(changes(changed))
+
+
+def _import_yaml(settings: Settings, options: argparse.Namespace) -> None:
+    from tagloom.portal.dashboard_files import check_version, import_yaml
+    from tagloom.portal.serving import NothingPublishedError, Serving
+    from tagloom.portal.store.base import open_store
+
+    with open_store(settings).transaction() as store:
+        imported = import_yaml(store, options.folder, options.by)
+        # Before the first version there is nothing that they could contradict.
+        with suppress(NothingPublishedError):
+            check_version(Serving(settings).snapshot(), imported)
+    for done in imported:
+        print(f"{done.state} {done.name}, {len(done.charts)} chart{'' if len(done.charts) == 1 else 's'}")

@@ -15,20 +15,9 @@ from tagloom.portal.filters import EVERYBODY, Filter, choices, filter_of
 from tagloom.portal.page import Page, page_of
 from tagloom.portal.rights import needs
 from tagloom.portal.store import charts
-from tagloom.portal.store.charts import Dashboard, SavedChart
+from tagloom.portal.store.charts import KEPT, MOST_TARGET, Dashboard, SavedChart
 
 router = APIRouter()
-
-KEPT = {
-    "rfm": ("x", "y"),
-    "segments": ("tag",),
-    "flow": ("tag", "days"),
-    "purchases_flow": (),
-    "cohorts": ("event",),
-    "cross": ("rows", "columns", "measure"),
-    "trend": ("tag", "value"),
-}
-"""Figure -> what of its definition is kept; anything else that a form sends is dropped."""
 
 PAGES_OF_FIGURES = {
     "rfm": "/value",
@@ -184,7 +173,7 @@ def _number(text: str) -> float:
         number = float(text)
     except ValueError:
         number = float("nan")
-    if not -1e12 < number < 1e12:
+    if not -MOST_TARGET < number < MOST_TARGET:
         raise PortalError("The target is no number.", "Write a number, or nothing for no line.")
     return number
 

@@ -13,6 +13,20 @@ from tagloom.portal.store.base import Base, Moment, now
 MOST_CHARTS = 24
 """Charts of one dashboard: each is a query when it is opened."""
 
+KEPT = {
+    "rfm": ("x", "y"),
+    "segments": ("tag",),
+    "flow": ("tag", "days"),
+    "purchases_flow": (),
+    "cohorts": ("event",),
+    "cross": ("rows", "columns", "measure"),
+    "trend": ("tag", "value"),
+}
+"""Figure -> what of its definition is kept, besides a target; anything else that a form sends is dropped."""
+
+MOST_TARGET = 1e12
+"""Targets are nearer to zero."""
+
 
 class Dashboard(Base):
     """A page of saved charts."""
@@ -97,6 +111,44 @@ def add_chart(
     store.add(chart)
     store.flush()
     return chart
+
+
+def set_charts(store: Session, dashboard_id: int, wanted: list[tuple[str, dict[str, Any], str]], by: str) -> bool:
+    """Make the charts of a dashboard these, as (title, definition, filter) in order; those that are there stay.
+
+    Returns whether anything changed. Raises ValueError when they are too many.
+    """
+    if len(wanted) > MOST_CHARTS:
+        raise ValueError(f"A dashboard holds at most {MOST_CHARTS} charts, not {len(wanted)}.")
+    left = charts_of(store, dashboard_id)
+    if [_said(chart) for chart in left] == wanted:
+        return False
+    for place, said in enumerate(wanted, start=1):
+        chart = next((chart for chart in left if _said(chart) == said), None)
+        if chart is not None:
+            left.remove(chart)
+            chart.place = place
+            continue
+        title, definition, code = said
+        store.add(
+            SavedChart(
+                dashboard_id=dashboard_id,
+                place=place,
+                title=title,
+                definition=definition,
+                filter=code,
+                created_by=by,
+                created_at=now(),
+            )
+        )
+    for chart in left:
+        store.delete(chart)
+    store.flush()
+    return True
+
+
+def _said(chart: SavedChart) -> tuple[str, dict[str, Any], str]:
+    return chart.title, chart.definition, chart.filter
 
 
 def move_chart(store: Session, dashboard_id: int, chart_id: int, steps: int) -> None:
