@@ -138,6 +138,7 @@ def test_the_rest_is_written_by_the_command(newcomer):
     assert newcomer.touched == [
         "wrote models/identity_mapping/identity_observations.sql",
         "wrote models/staging/parking/_parking__sources.yml",
+        "wrote soda/skeleton/landing/parking/stays.yml",
     ]
 
 

@@ -268,7 +268,8 @@ def test_a_split_carries_everything_along_and_a_withdrawal_brings_it_back(built,
     changed = {table for table in before if before[table] != after[table]}
     remembered = re.compile(r"tag_integration\.(\w+_history|tag_(history_days|statistics|distributions|scores))")
     assert {table for table in changed if not remembered.fullmatch(table)} <= {
-        f"identity_mapping.{name}" for name in books
+        "serving.person_changes",
+        *(f"identity_mapping.{name}" for name in books),
     }
     retired = run(capsys, "explain", f"person:{new}")[1]
     assert f"Person {new} is retired; who it was is person {built.person} now." in retired
