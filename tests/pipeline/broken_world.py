@@ -44,12 +44,12 @@ AT_ONCE = "tell_owners: true\nwarnings: at once\n"
 """alerts/routing.yml of the tests: what is told must not depend on the hour at which they run."""
 
 
-def busy_world(days: int, seed: int = 11) -> World:
+def busy_world(days: int, seed: int = 11, persons: int = PERSONS) -> World:
     """The small world with many more baskets and web visits of the same persons, and without rows that are wrong."""
-    inputs = small_inputs(PERSONS, days, seed)
+    inputs = small_inputs(persons, days, seed)
     baskets = inputs.transactions["basket_id"].nunique()
     more = [
-        small_inputs(PERSONS, days, seed + number) for number in range(1, math.ceil(BASKETS_A_DAY * days / baskets))
+        small_inputs(persons, days, seed + number) for number in range(1, math.ceil(BASKETS_A_DAY * days / baskets))
     ]
     trips = [
         one.transactions.assign(basket_id=one.transactions["basket_id"] + number * 1_000_000)
