@@ -437,8 +437,8 @@ def test_alarms_of_channels_are_told_to_their_owners_and_so_is_their_end(
     assert subjects == [
         (f"[Tagloom] ALARM: {thing}, 1 metric", "data-team@example.com"),
         (f"[Tagloom] ALARM: {thing}, 1 metric", monitor.owner),
-        ("[Tagloom] WELL AGAIN: channels, 1 metric", "data-team@example.com"),
-        ("[Tagloom] WELL AGAIN: channels, 1 metric", monitor.owner),
+        ("[Tagloom] WELL AGAIN: Payments that go through, web shop, 1 metric", "data-team@example.com"),
+        ("[Tagloom] WELL AGAIN: Payments that go through, web shop, 1 metric", monitor.owner),
     ]
     text = waiting_mails(settings)[1].get_body(("plain",)).get_content()
     assert "30.0% on the last 3 days, below 80% of the mean of 80.0%" in text

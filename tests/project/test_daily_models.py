@@ -13,7 +13,6 @@ from tests.project.dbt_manifest import doctored, models
 READS_FACTS_DAILY = {
     "tag_habit__replenishment",
     "tag_lifecycle__stage",
-    "tag_preference__tastes",
     "tag_value__rfm",
     "tag_value__spend",
 }
