@@ -30,6 +30,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,7 +51,9 @@ class Chain:
 
     home: Path
     name: str
-    pid: int
+    process: psutil.Process | None
+    """None when it had ended before anybody could look. Knows when it began, so that nobody is taken for it, and killed,
+    to whom the system has given its number since: not even a thread of pytest itself."""
 
     @property
     def log(self) -> Path:
@@ -79,7 +82,7 @@ class Chain:
         _wait_until(lambda: happens(self) or not self._runs(), self, "come to the moment of its end")
         time.sleep(after)
         assert self._runs(), f"{self.name} ended before it could be killed:\n{self.end_of_log()}"
-        os.kill(self.pid, signal.SIGKILL)
+        self.process.kill()
         _wait_until(lambda: not self._runs(), self, "die")
         assert {"done": True} not in self.results(), f"{self.name} was done before it was killed"
 
@@ -87,11 +90,14 @@ class Chain:
         """The last lines of the log, for messages of failing tests."""
         return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-80:])
 
+    def end(self) -> None:
+        """Kill it when it still runs."""
+        if self._runs():
+            with suppress(psutil.NoSuchProcess):
+                self.process.kill()
+
     def _runs(self) -> bool:
-        try:
-            return psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return False
+        return self.process is not None and self.process.is_running()
 
 
 def has_text(file: Path, *texts: str) -> bool:
@@ -144,15 +150,18 @@ class Server:
             self._process.stdin.flush()
             answer = self._process.stdout.readline()
         assert answer, f"the server of the DAG runs ended:\n{Path(self._log.name).read_text()[-4000:]}"
-        chain = Chain(home, name, int(answer))
+        try:
+            process = psutil.Process(int(answer))
+        except psutil.NoSuchProcess:
+            process = None
+        chain = Chain(home, name, process)
         self._chains.append(chain)
         return chain
 
     def close(self) -> None:
         """Kill what still runs, then let the server go."""
         for chain in self._chains:
-            if chain._runs():
-                os.kill(chain.pid, signal.SIGKILL)
+            chain.end()
         self._process.stdin.close()
         self._process.wait(timeout=60)
         self._log.close()
