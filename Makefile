@@ -73,7 +73,7 @@ bench-portal: setup ## Measure the portal with a million persons: publish, live 
 	@PYTHONPATH=plugins:. $(BIN)/python tests/benchmarks/portal.py $(PERSONS)
 
 test: setup-dev ## Run every test
-	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder --max-worker-restart 0
 
 test-fast: setup-dev ## Run the tests that take seconds
 	@$(BIN)/python -m pytest -m "not slow"

@@ -52,8 +52,8 @@ class Chain:
     home: Path
     name: str
     process: psutil.Process | None
-    """None when it had ended before anybody could look. Knows when it began, so that nobody is taken for it, and killed,
-    to whom the system has given its number since: not even a thread of pytest itself."""
+    """None when it had ended before anybody could look. It knows when it began, so that nobody to whom the system has
+    given its number since is taken for it and killed: not even a thread of pytest itself."""
 
     @property
     def log(self) -> Path:
