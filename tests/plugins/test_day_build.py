@@ -11,6 +11,8 @@ from pathlib import Path
 import duckdb
 import pytest
 from tagloom import day_build, layer_state
+from tagloom.day_build import causes
+from tagloom.day_build import layer as layer_module
 from tagloom.lineage import load_manifest
 from tagloom.settings import Settings
 from tagloom.sources import load_sources
@@ -226,9 +228,9 @@ def assert_same_as_full_build(settings: Settings, day: date, copy: Path) -> None
 @pytest.mark.slow
 def test_days_with_late_rows_merges_and_kills_end_as_a_full_build(home, tmp_path, monkeypatch):
     # What tags promise of their values is not the matter here, and made-up facts need not keep it.
-    monkeypatch.setattr(day_build, "broken_promises", lambda *_: [])
+    monkeypatch.setattr(layer_module, "broken_promises", lambda *_: [])
     # In so small a world a few persons are many.
-    monkeypatch.setattr(day_build, "MOST_PERSONS", 1.0)
+    monkeypatch.setattr(causes, "MOST_PERSONS", 1.0)
     chance = random.Random(SEED)
     day = DAY
     for step in range(4):
@@ -260,12 +262,12 @@ def kill_while_building(settings: Settings, day: date, monkeypatch: pytest.Monke
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(day_build, "build_layer", half)
+        patch.setattr(layer_module, "build_layer", half)
         with pytest.raises(Killed):
             day_build.build_layer_of_day(settings, "intermediate", day)
     day_build.build_layer_of_day(settings, "intermediate", day)
     with monkeypatch.context() as patch:
-        patch.setattr(day_build, "build_layer", half)
+        patch.setattr(layer_module, "build_layer", half)
         with pytest.raises(Killed):
             day_build.build_layer_of_day(settings, "tag_category", day)
 
@@ -293,7 +295,7 @@ def test_a_full_build_says_why(base, tmp_path, monkeypatch, change, reason):
         with open_warehouse(settings) as connection:
             connection.execute(change["sql"])
     chosen = []
-    monkeypatch.setattr(day_build, "build_layer", lambda *_, chosen=None: [] if chosen is None else [1 / 0])
+    monkeypatch.setattr(layer_module, "build_layer", lambda *_, chosen=None: [] if chosen is None else [1 / 0])
     built = day_build.build_layer_of_day(
         settings, "intermediate", change.get("day", DAY + timedelta(1)), rebuild=change.get("rebuild", False)
     )
