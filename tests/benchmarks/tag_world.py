@@ -182,19 +182,23 @@ _FACTS = (
             select *, coalesce(moments.person_id, person_of(number, 'order')) as buyer from moments
         ),
         lines as (
-            select *, unnest(range(1 + scattered(number, 'lines', {2 * LINES_PER_ORDER - 1}))) as line from orders
-        ),
-        chosen as (
-            -- six lines of ten are among the person's forty usual products
+            -- six lines of ten are among the person's forty usual products; a basket has one line per product
             select
                 *,
-                case
-                    when share(number * 100 + line, 'usual') < 0.6
-                        then popular(buyer * 64 + (scattered(number, 'slot', 40) + line * 7) % 40, 'usual', {PRODUCTS})
-                    else popular(number * 100 + line, 'any', {PRODUCTS})
-                end as product,
-                199 + scattered(number * 100 + line, 'price', 900) as cents
-            from lines
+                unnest(list_distinct(list_transform(
+                    range(1 + scattered(number, 'lines', {2 * LINES_PER_ORDER - 1})),
+                    lambda line: case
+                        when share(number * 100 + line, 'usual') < 0.6
+                            then popular(
+                                buyer * 64 + (scattered(number, 'slot', 40) + line * 7) % 40, 'usual', {PRODUCTS}
+                            )
+                        else popular(number * 100 + line, 'any', {PRODUCTS})
+                    end
+                ))) as product
+            from orders
+        ),
+        chosen as (
+            select *, 199 + scattered(number * {PRODUCTS} + product, 'price', 900) as cents from lines
         )
         select
             'B' || number as basket_id,
@@ -203,7 +207,7 @@ _FACTS = (
                 as store_id,
             cast(100000 + product as varchar) as product_id,
             moment as sold_at,
-            cast(1 + popular(number * 100 + line, 'pieces', 6) as integer) as quantity,
+            cast(1 + popular(number * {PRODUCTS} + product, 'pieces', 6) as integer) as quantity,
             cast(cents / 100.0 as decimal(12, 2)) as sales_value,
             cast(case when cents % 3 = 0 then cents / 500.0 else 0 end as decimal(12, 2)) as retail_discount,
             cast(case when cents % 37 = 0 then 0.5 else 0 end as decimal(12, 2)) as coupon_discount,
