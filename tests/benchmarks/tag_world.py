@@ -16,8 +16,8 @@ from tagloom.operations import create_operations_tables
 from tagloom.settings import PROJECT
 from tagloom.sources import load_sources
 
-AS_OF_DATE = date(2017, 12, 31)
-NEXT_DAY = date(2018, 1, 1)
+AS_OF_DATE = date(2017, 12, 30)
+NEXT_DAY = date(2017, 12, 31)
 FIRST_DAY = date(2016, 1, 1)
 DAYS = (AS_OF_DATE - FIRST_DAY).days + 1
 
