@@ -9,17 +9,32 @@ with order_lines as (
         and {{ tagloom.in_last_days('order_date', 365) }}
 ),
 
-lines_added_up_per_category as (
+days as (
+    -- what is distinct is counted after a second group by, which is cheaper than count(distinct)
     select
         person_id,
         department,
         product_category,
-        cast(count(*) as int) as lines,
-        cast(sum(sales_amount) as decimal(14, 2)) as sales_amount,
-        max(order_date) as last_order_date,
-        cast(sum({{ tagloom.decay('order_date', 90) }}) as decimal(14, 6)) as weight
+        order_date,
+        count(*) as lines,
+        sum(sales_amount) as sales_amount
     from order_lines
+    group by person_id, department, product_category, order_date
+),
+
+days_added_up_per_category as (
+    select
+        person_id,
+        department,
+        product_category,
+        cast(sum(lines) as int) as lines,
+        cast(count(*) as int) as days,
+        cast(sum(sales_amount) as decimal(14, 2)) as sales_amount,
+        min(order_date) as first_order_date,
+        max(order_date) as last_order_date,
+        cast(sum(lines * {{ tagloom.decay('order_date', 90) }}) as decimal(14, 6)) as weight
+    from days
     group by person_id, department, product_category
 )
 
-select * from lines_added_up_per_category
+select * from days_added_up_per_category

@@ -1,3 +1,5 @@
+{{ config(meta={'grows_by': {'int_order_lines': 'product_id'}}) }}
+
 with catalogue as (
     select * from {{ ref('stg_catalogue__products') }}
 ),
