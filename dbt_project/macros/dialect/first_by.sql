@@ -1,7 +1,8 @@
 {% macro first_by(value, keys) -%}
     {#- Aggregate: the value of the row of a group that comes first in the ascending order of all the keys, none of which
-        may be null. A number is put in descending order by a minus, a date by days_between it and as_of_date. Costs a
-        third less than row_number() and a filter. -#}
+        may be null. A number is put in descending order by a minus, a date by days_between it and a day far
+        ahead; as_of_date would do, but what is computed from it moves for everybody every day. Costs a third less than
+        row_number() and a filter. -#}
     {{ return(adapter.dispatch('first_by', 'tagloom')(value, keys)) }}
 {%- endmacro %}
 

@@ -57,7 +57,7 @@ everybodys_departments as (
         department,
         sum(sales_amount) as department_amount,
         sum(sum(sales_amount)) over () as total_amount
-    from categories
+    from {{ ref('int_category_baselines') }}
     group by department
 ),
 

@@ -1,33 +1,12 @@
-with order_lines as (
-    select *
-    from {{ ref('int_order_lines') }}
-    where
-        person_id is not null
-        and {{ tagloom.in_last_days('order_date', 365) }}
-),
-
-products_of_person as (
-    select
-        person_id,
-        product_id,
-        department,
-        is_in_catalogue,
-        count(*) as orders,
-        min(order_date) as first_order_date,
-        max(order_date) as last_order_date
-    from order_lines
-    group by person_id, product_id, department, is_in_catalogue
-),
-
-per_person as (
+with per_person as (
     select
         person_id,
         count(*) as products,
-        count(distinct case when is_in_catalogue then department end) as departments,
+        count(distinct department) as departments,
         count(case when orders > 1 then 1 end) as repeat_products,
         {{ tagloom.count_in_last_days('last_order_date', 90) }} as products_90d,
         {{ tagloom.count_in_last_days('first_order_date', 90) }} as new_products_90d
-    from products_of_person
+    from {{ ref('int_products_bought') }}
     group by person_id
 ),
 

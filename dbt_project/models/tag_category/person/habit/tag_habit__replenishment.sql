@@ -1,44 +1,33 @@
-with purchases as (
-    select distinct
-        person_id,
-        product_category,
-        order_date
-    from {{ ref('int_order_lines') }}
-    where
-        person_id is not null
-        and counts_pieces
-        and is_in_catalogue
-        and department not in ('COUPON', 'MISCELLANEOUS')
-        and product_category is not null
-        and product_category not like 'COUPON%'
-        and {{ tagloom.in_last_days('order_date', 365) }}
-),
-
-categories as (
+with categories as (
+    -- five purchases at least and a week between them: what is bought on every trip needs no reminder
     select
         person_id,
+        department,
         product_category,
-        count(*) as days,
-        {{ tagloom.days_between('min(order_date)', 'max(order_date)') }} as days_from_first_to_last,
-        {{ tagloom.days_between('max(order_date)', tagloom.as_of_date()) }} as days_since_last
-    from purchases
-    group by person_id, product_category
+        days,
+        {{ tagloom.days_between('first_order_date', 'last_order_date') }} as days_from_first_to_last,
+        {{ tagloom.days_between('last_order_date', tagloom.as_of_date()) }} as days_since_last
+    from {{ ref('int_categories_bought') }}
+    where
+        person_id is not null
+        and days >= 5
+        and product_category not like 'COUPON%'
 ),
 
 cycles as (
-    -- five purchases at least and a week between them: what is bought on every trip needs no reminder
     select
         *,
         cast(days_from_first_to_last as double) / (days - 1) as cycle_days
     from categories
-    where days >= 5 and days_from_first_to_last >= 7 * (days - 1)
+    where days_from_first_to_last >= 7 * (days - 1)
 ),
 
 due as (
     select
         *,
         row_number() over (
-            partition by person_id order by days desc, days_since_last / cycle_days desc, product_category asc
+            partition by person_id
+            order by days desc, days_since_last / cycle_days desc, product_category asc, department asc
         ) as place,
         count(*) over (partition by person_id) as due_categories
     from cycles

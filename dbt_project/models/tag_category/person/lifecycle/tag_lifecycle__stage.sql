@@ -1,20 +1,4 @@
-with orders as (
-    select *
-    from {{ ref('int_orders') }}
-    where person_id is not null
-),
-
-per_person as (
-    select
-        person_id,
-        min(order_date) as first_order_date,
-        max(order_date) as last_order_date,
-        count(distinct order_date) as days_with_orders
-    from orders
-    group by person_id
-),
-
-cycles as (
+with cycles as (
     -- a week at least, or a daily shopper's holiday looks like a farewell;
     -- 45 days at most, or nobody ever leaves
     select
@@ -28,7 +12,7 @@ cycles as (
                 / (days_with_orders - 1)
             ) as integer)))
         end as cycle_days
-    from per_person
+    from {{ ref('int_order_history') }}
 ),
 
 tagged as (

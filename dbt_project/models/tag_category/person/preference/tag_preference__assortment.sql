@@ -1,5 +1,3 @@
-{{ config(meta={'updates': 'full_build'}) }}
-
 with categories as (
     select *
     from {{ ref('int_categories_bought') }}
@@ -23,7 +21,7 @@ favourite_departments as (
         max(sales_amount) as sales_amount,
         {{ tagloom.first_by('department', [
             '-sales_amount',
-            tagloom.days_between('last_order_date', tagloom.as_of_date()),
+            tagloom.days_between('last_order_date', "date '9999-12-31'"),
             'department',
         ]) }} as department
     from departments
@@ -35,7 +33,7 @@ everybodys_departments as (
         department,
         sum(sales_amount) as department_amount,
         sum(sum(sales_amount)) over () as total_amount
-    from departments
+    from {{ ref('int_category_baselines') }}
     group by department
 ),
 
@@ -86,7 +84,7 @@ favourite_categories as (
         max(sales_amount) as sales_amount,
         {{ tagloom.first_by('product_category', [
             '-sales_amount',
-            tagloom.days_between('last_order_date', tagloom.as_of_date()),
+            tagloom.days_between('last_order_date', "date '9999-12-31'"),
             'product_category',
         ]) }} as product_category
     from categories_of_all_departments

@@ -1,15 +1,26 @@
-{{ config(meta={'updates': 'full_build'}) }}
-
-with categories as (
+with bought as (
     select
         person_id,
         department,
         product_category,
         weight
     from {{ ref('int_categories_bought') }}
+    where person_id is not null
+    union all
+    -- everybody, under the person null
+    select
+        cast(null as {{ dbt.type_bigint() }}) as person_id,
+        department,
+        product_category,
+        weight
+    from {{ ref('int_category_baselines') }}
+),
+
+categories as (
+    select *
+    from bought
     where
-        person_id is not null
-        and product_category is not null
+        product_category is not null
         and product_category not like 'COUPON%'
         and weight > 0
 ),
@@ -51,12 +62,14 @@ ways_of_person as (
 ),
 
 ways_of_all as (
+    -- no index of a way in which nobody ate: there is nothing to compare it with
     select
-        sum(own_weight) as whole_weight_of_all,
-        sum(fresh_weight) as fresh_weight_of_all,
-        sum(convenience_weight) as convenience_weight_of_all,
-        sum(cooking_weight) as cooking_weight_of_all
+        max(own_weight) as whole_weight_of_all,
+        nullif(max(fresh_weight), 0) as fresh_weight_of_all,
+        nullif(max(convenience_weight), 0) as convenience_weight_of_all,
+        nullif(max(cooking_weight), 0) as cooking_weight_of_all
     from ways_of_person
+    where person_id is null
 ),
 
 category_weights as (
@@ -64,6 +77,7 @@ category_weights as (
         product_category,
         sum(weight) as weight_of_all
     from categories
+    where person_id is null
     group by product_category
 ),
 
@@ -75,7 +89,8 @@ tastes as (
         sum(weight) as weight
     from categories
     where
-        product_category not in (
+        person_id is not null
+        and product_category not in (
             'ADULT INCONTINENCE', 'ANTACIDS', 'CIGARETTES', 'CIGARS', 'FAMILY PLANNING',
             'FEMININE HYGIENE', 'LAXATIVES', 'LIQUOR', 'TOBACCO OTHER'
         )
@@ -133,35 +148,33 @@ indexed_ways as (
         ) }} as home_cooking_index
     from ways_of_person
     cross join ways_of_all
+    where ways_of_person.person_id is not null
+),
+
+best_ways as (
+    select
+        *,
+        greatest(fresh_food_index, convenience_food_index, home_cooking_index) as best_index
+    from indexed_ways
 ),
 
 tagged as (
     select
-        indexed_ways.person_id,
+        best_ways.person_id,
         signature_of_person.signature_category,
         signature_of_person.signature_category_index,
         signature_of_person.signature_categories,
-        indexed_ways.fresh_food_index,
-        indexed_ways.convenience_food_index,
-        indexed_ways.home_cooking_index,
+        best_ways.fresh_food_index,
+        best_ways.convenience_food_index,
+        best_ways.home_cooking_index,
         case
-            when
-                greatest(
-                    indexed_ways.fresh_food_index,
-                    indexed_ways.convenience_food_index,
-                    indexed_ways.home_cooking_index
-                ) < 60
-                then 'mixed'
-            when
-                indexed_ways.fresh_food_index
-                >= greatest(indexed_ways.convenience_food_index, indexed_ways.home_cooking_index)
-                then 'fresh'
-            when indexed_ways.home_cooking_index >= indexed_ways.convenience_food_index
-                then 'cooking'
+            when coalesce(best_ways.best_index, 0) < 60 then 'mixed'
+            when best_ways.fresh_food_index = best_ways.best_index then 'fresh'
+            when best_ways.home_cooking_index = best_ways.best_index then 'cooking'
             else 'convenience'
         end as eating_style
-    from indexed_ways
-    left join signature_of_person on indexed_ways.person_id = signature_of_person.person_id
+    from best_ways
+    left join signature_of_person on best_ways.person_id = signature_of_person.person_id
 )
 
 select * from tagged

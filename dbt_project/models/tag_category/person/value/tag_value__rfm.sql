@@ -1,30 +1,18 @@
 {{ config(meta={'updates': 'full_build'}) }}
 
-with orders as (
+with customers as (
     select *
-    from {{ ref('int_orders') }}
-    where
-        person_id is not null
-        and {{ tagloom.in_last_days('order_date', 365) }}
-),
-
-per_person as (
-    select
-        person_id,
-        {{ tagloom.days_between('max(order_date)', tagloom.as_of_date()) }} as days_since_order,
-        count(distinct order_date) as days_with_orders,
-        sum(sales_amount) as sales_amount
-    from orders
-    group by person_id
+    from {{ ref('int_order_history') }}
+    where {{ tagloom.in_last_days('last_order_date', 365) }}
 ),
 
 scored as (
     select
         person_id,
-        {{ tagloom.ntile_score('days_since_order', 5, 'least') }} as recency_score,
-        {{ tagloom.ntile_score('days_with_orders', 5, 'most') }} as frequency_score,
-        {{ tagloom.ntile_score('sales_amount', 5, 'most') }} as monetary_score
-    from per_person
+        {{ tagloom.ntile_score('last_order_date', 5) }} as recency_score,
+        {{ tagloom.ntile_score('days_with_orders_365d', 5) }} as frequency_score,
+        {{ tagloom.ntile_score('spend_365d', 5) }} as monetary_score
+    from customers
 ),
 
 tagged as (

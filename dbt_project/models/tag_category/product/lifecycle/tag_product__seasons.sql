@@ -1,21 +1,19 @@
-with order_lines as (
+with product_months as (
     select
-        product_id,
-        order_date,
-        sales_amount,
-        cast(extract(month from order_date) as integer) as month_number
-    from {{ ref('int_order_lines') }}
+        *,
+        cast(extract(month from month_start) as integer) as month_number
+    from {{ ref('int_product_months') }}
 ),
 
 months as (
+    -- the last 365 days begin and end in the same month of two years
     select
         product_id,
         month_number,
-        {{ tagloom.sum_in_last_days('sales_amount', 'order_date', 365) }} as sales_amount,
-        {{ tagloom.count_in_last_days('order_date', 365) }} as orders,
-        min(order_date) as first_sold_date,
-        max(order_date) as last_sold_date
-    from order_lines
+        sum(sales_amount) as sales_amount,
+        sum(orders) as orders
+    from product_months
+    where is_in_last_365_days
     group by product_id, month_number
 ),
 
@@ -25,7 +23,6 @@ ranked_months as (
         month_number,
         row_number() over (partition by product_id order by sales_amount desc, month_number asc) as place
     from months
-    where orders > 0
 ),
 
 peaks as (
@@ -54,7 +51,7 @@ sold as (
         product_id,
         min(first_sold_date) as first_sold_date,
         max(last_sold_date) as last_sold_date
-    from months
+    from product_months
     group by product_id
 ),
 

@@ -2,23 +2,15 @@ with products as (
     select * from {{ ref('int_products') }}
 ),
 
-order_lines as (
-    select *
-    from {{ ref('int_order_lines') }}
-    where {{ tagloom.in_last_days('order_date', 365) }}
-),
-
 per_product as (
     select
         product_id,
-        count(*) as orders,
-        count(case when retail_discount_amount <> 0 then 1 end) as orders_discounted,
-        count(case when coupon_discount_amount <> 0 then 1 end) as orders_with_coupon,
-        {{ tagloom.ratio(
-            'sum(case when counts_pieces and quantity > 0 then sales_amount end)',
-            'sum(case when counts_pieces and quantity > 0 then quantity end)'
-        ) }} as average_price
-    from order_lines
+        sum(orders) as orders,
+        sum(orders_discounted) as orders_discounted,
+        sum(orders_with_coupon) as orders_with_coupon,
+        {{ tagloom.ratio('sum(priced_amount)', 'sum(priced_units)') }} as average_price
+    from {{ ref('int_product_months') }}
+    where is_in_last_365_days
     group by product_id
 ),
 

@@ -1,23 +1,11 @@
-with order_lines as (
-    select *
-    from {{ ref('int_order_lines') }}
-    where
-        store_id is not null
-        and {{ tagloom.in_last_days('order_date', 365) }}
-),
-
-departments as (
-    -- the pump is not a shelf: motor fuel is the retailer's own brand and would hide the goods
+with departments as (
     select
         store_id,
         department,
-        sum(case when counts_pieces then sales_amount else 0 end) as shelf_amount,
-        sum(
-            case when counts_pieces and brand_type = 'private' then sales_amount else 0 end
-        ) as private_label_amount,
-        sum(case when counts_pieces then 0 else sales_amount end) as fuel_amount
-    from order_lines
-    where is_in_catalogue
+        sum(shelf_amount) as shelf_amount,
+        sum(private_label_amount) as private_label_amount,
+        sum(fuel_amount) as fuel_amount
+    from {{ ref('int_store_months') }}
     group by store_id, department
 ),
 
