@@ -6,6 +6,7 @@ update. The tests are the same ones, read from dbt's manifest.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
@@ -16,23 +17,25 @@ if TYPE_CHECKING:
 def broken_promises(connection: duckdb.DuckDBPyConnection, manifest: dict, models: dict[str, str]) -> list[str]:
     """A sentence for each data test of a column that rows of these models break.
 
-    models: name -> condition over the rows to check. Checked are not_null, unique, accepted_values, in_range and
-    relationships as far as they stop a build; other tests, which compare tables, run with the full build.
+    models: name -> condition over the rows to check, the column that it is about first. Checked are not_null, unique,
+    accepted_values, in_range, relationships and, where this column is part of what is unique, unique_together, as far
+    as they stop a build; other tests, which compare tables, run with the full build.
     """
     nodes = {node["name"]: node for node in manifest["nodes"].values() if node["resource_type"] == "model"}
-    tests: dict[str, dict[str, str]] = defaultdict(dict)
+    tests: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
     for node in manifest["nodes"].values():
         model = manifest["nodes"].get(node.get("attached_node") or "", {}).get("name")
-        if node["resource_type"] == "test" and model in models and promised(manifest, node):
-            tests[model][node["name"]] = _count_of_bad_rows(manifest, node)
+        if node["resource_type"] == "test" and model in models and promised(manifest, node, models[model]):
+            checked = _conditions(models[model], node)
+            tests[model, checked][node["name"]] = _count_of_bad_rows(manifest, node, checked)
     problems = []
-    for model, counts in tests.items():
+    for (model, checked), counts in tests.items():
         node = nodes[model]
         [numbers] = connection.execute(
             f"""
             select {", ".join(counts.values())}
             from {node["schema"]}.{model}
-            where {models[model]}
+            where {checked}
             """
         ).fetchall()
         problems += [
@@ -43,18 +46,29 @@ def broken_promises(connection: duckdb.DuckDBPyConnection, manifest: dict, model
     return problems
 
 
-def promised(manifest: dict, test: dict) -> bool:
-    """Whether `broken_promises` checks this data test."""
-    return _stops_a_build(test) and _count_of_bad_rows(manifest, test) is not None
+def promised(manifest: dict, test: dict, checked: str) -> bool:
+    """Whether `broken_promises` checks this data test over rows of this condition."""
+    return _stops_a_build(test) and _count_of_bad_rows(manifest, test, checked) is not None
 
 
 def _stops_a_build(test: dict) -> bool:
-    """Whether a bad row anywhere in the table is an error."""
-    return test["config"]["severity"].lower() == "error" and not test["config"].get("where")
+    """Whether a bad row is an error, and which rows are looked at is plain SQL."""
+    return test["config"]["severity"].lower() == "error" and "{" not in (test["config"].get("where") or "")
 
 
-def _count_of_bad_rows(manifest: dict, node: dict) -> str | None:
-    """SQL that counts the rows that break a test, None for tests of another kind."""
+def _conditions(checked: str, test: dict) -> str:
+    where = test["config"].get("where")
+    return f"{checked} and ({where})" if where else checked
+
+
+def _is_about(checked: str, columns: list[str]) -> bool:
+    """Whether the rows of the condition are all that have one of their values in these columns together."""
+    column = re.match(r"\W*(\w+)", checked)[1]
+    return column == "true" or column in columns
+
+
+def _count_of_bad_rows(manifest: dict, node: dict, checked: str) -> str | None:
+    """SQL that counts the rows that break a test, None for tests of another kind; checked: condition over the rows."""
     test = node.get("test_metadata") or {"name": "", "kwargs": {}}
     values = test["kwargs"]
     column = values.get("column_name")
@@ -80,6 +94,13 @@ def _count_of_bad_rows(manifest: dict, node: dict) -> str | None:
                 return None
             known = f"select {values['field']} from {others[0]['schema']}.{others[0]['name']}"
             return f"count(case when {column} not in ({known}) then 1 end)"
+        case "unique_together" if _is_about(checked, values["columns"]):
+            table = manifest["nodes"][node["attached_node"]]
+            columns = ", ".join(values["columns"])
+            return (
+                f"any_value((select count(*) from (select {columns} from {table['schema']}.{table['name']} "
+                f"where {checked} group by {columns} having count(*) > 1)))"
+            )
         case _:
             return None
 

@@ -52,8 +52,8 @@ def build_layer(
     """Build the models of a layer, and the seeds before the first, with their data tests.
 
     Unit tests are left to `make test`: they test the SQL, which a scheduled run does not change. `chosen` are the names
-    of all models of the layer and of some data tests: of tables of persons those rows are replaced that
-    operations.replacements names (`replacing`), and no other test is run.
+    of the models of the layer that are built, the others stay as they are, and of some data tests: of tables of persons
+    those rows are replaced that operations.replacements names (`replacing`), and no other test is run.
 
     Raises TransformError when there is no such layer, or a model or a data test fails; tables built before it stay, the
     published version too.
@@ -65,13 +65,28 @@ def build_layer(
         selection.append("path:seeds")
     arguments = ["build", "--select", *selection, "--exclude-resource-type", "unit_test"]
     if chosen is not None:
-        arguments = ["build", "--select", *chosen, "--indirect-selection", "empty"]
+        selected, excluded = selectors(layer, chosen, PROJECT / "dbt_project")
+        arguments = ["build", "--select", *selected, "--indirect-selection", "empty"]
+        arguments += ["--exclude", *excluded] if excluded else []
     if layer != LAYERS[0]:
         # The first layer has written the manifest of the whole project; writing it again takes as long as some layers.
         arguments.append("--no-write-json")
     nodes = run_dbt(settings, arguments, as_of_date, affected_only=chosen is not None)
-    _drop_orphans(settings, layer, nodes)
+    if chosen is None:
+        _drop_orphans(settings, layer, nodes)
     return nodes
+
+
+def selectors(layer: str, chosen: list[str], project: Path) -> tuple[list[str], list[str]]:
+    """What dbt is to select and to exclude so that it builds just the nodes of these names.
+
+    dbt compares each word with each of its nodes, so most models of a layer are called by their folder.
+    """
+    models = {path.stem for path in (project / "models" / layer).rglob("*.sql")}
+    left_out = models - set(chosen)
+    if len(left_out) > len(models) / 2:
+        return sorted(chosen), []
+    return [f"path:models/{layer},resource_type:model", *sorted(set(chosen) - models)], sorted(left_out)
 
 
 def run_dbt(

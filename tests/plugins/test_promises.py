@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import duckdb
 import pytest
-from tagloom.promises import broken_promises
+from tagloom.promises import broken_promises, promised
 
 AFFECTED = "person_id in (select person_id from operations.affected_persons)"
 
@@ -66,6 +66,7 @@ def manifest(test: str, column: str, severity: str = "ERROR", **arguments) -> di
         ("in_range", "score", {"minimum": None, "maximum": None}, 0),
         ("relationships", "person_id", {"to": "ref('persons')", "field": "person_id"}, 1),
         ("unique_together", None, {"columns": ["person_id", "device"]}, 0),
+        ("unique_together", None, {"columns": ["score", "device"]}, 0),
     ],
 )
 def test_rows_of_affected_persons_are_counted(connection, test, column, arguments, bad_rows):
@@ -79,9 +80,35 @@ def test_rows_of_everybody_are_checked_of_what_is_computed_for_everybody(connect
     assert "fails for 2 rows" in problem
 
 
+def test_rows_that_together_should_be_unique_are_counted_of_whom_they_are(connection):
+    together = manifest("unique_together", None, columns=["person_id", "is_new"])
+    [problem] = broken_promises(connection, together, {"tag_web": "true"})
+    # Two rows of person 3, whom the update is not about.
+    assert problem == "models/tag_web.sql: the data test unique_together_tag_web_None fails for 1 rows"
+    assert broken_promises(connection, together, {"tag_web": AFFECTED}) == []
+    [test] = [node for node in together["nodes"].values() if node["resource_type"] == "test"]
+    assert promised(together, test, AFFECTED)
+    assert promised(together, test, "true")
+    other = manifest("unique_together", None, columns=["score", "is_new"])
+    [test] = [node for node in other["nodes"].values() if node["resource_type"] == "test"]
+    assert not promised(other, test, AFFECTED)
+
+
 def test_only_what_stops_a_build_and_was_updated_is_checked(connection):
     assert broken_promises(connection, manifest("not_null", "device", severity="warn"), {"tag_web": AFFECTED}) == []
     assert broken_promises(connection, manifest("not_null", "device"), {"tag_value__rfm": AFFECTED}) == []
-    filtered = manifest("not_null", "device")
-    filtered["nodes"]["test.not_null_tag_web_device"]["config"]["where"] = "score > 0"
-    assert broken_promises(connection, filtered, {"tag_web": AFFECTED}) == []
+    macro = filtered("{{ tagloom.as_of_date() }} is null")
+    assert broken_promises(connection, macro, {"tag_web": AFFECTED}) == []
+
+
+def filtered(where: str) -> dict:
+    """A test that looks at some rows alone."""
+    found = manifest("not_null", "device")
+    found["nodes"]["test.not_null_tag_web_device"]["config"]["where"] = where
+    return found
+
+
+def test_a_test_of_some_rows_counts_these(connection):
+    assert broken_promises(connection, filtered("score > 0"), {"tag_web": AFFECTED}) == []
+    [problem] = broken_promises(connection, filtered("score is null"), {"tag_web": AFFECTED})
+    assert "fails for 1 rows" in problem

@@ -90,6 +90,33 @@ def test_layers_are_built_one_after_the_other_and_everything_is_let_go(settings,
     assert not list(project.glob("target")) + list(project.glob("logs"))
 
 
+@pytest.mark.parametrize("left_out", [["int_words"], ["int_words", "int_letters"], ["int_words", "int_numbers"]])
+def test_just_the_chosen_models_and_tests_are_built(settings, project, left_out):
+    everything = {"int_numbers", "int_numbers_of_words", "int_words", "int_letters"}
+    for name in everything - {"int_numbers"}:
+        write(project, "intermediate", name, "select number from {{ ref('words') }}")
+    build_layer(settings, "staging", DAY)
+    build_layer(settings, "intermediate", DAY)
+    chosen = [*sorted(everything - set(left_out)), "not_null_int_numbers_of_words_number"]
+    with open_warehouse(settings) as connection:
+        write_replacements(connection, [])
+    built = build_layer(settings, "intermediate", DAY, chosen=chosen)
+    assert sorted(node.name for node in built) == sorted(chosen)
+    with open_warehouse(settings) as connection:
+        # What is left out is no orphan.
+        assert len(connection.execute("from duckdb_tables() where schema_name = 'intermediate'").fetchall()) == 4
+
+
+def test_most_models_of_a_layer_are_called_by_their_folder():
+    project = PROJECT / "dbt_project"
+    models = {path.stem for path in (project / "models" / "tag_integration").rglob("*.sql")}
+    chosen = [*(models - {"person_tags", "tag_history"}), "a_data_test"]
+    assert transform.selectors("tag_integration", chosen, project) == (
+        ["path:models/tag_integration,resource_type:model", "a_data_test"],
+        ["person_tags", "tag_history"],
+    )
+
+
 def test_an_update_replaces_the_rows_of_affected_persons_and_no_others(settings, project):
     model = project / "models" / "intermediate" / "int_words.sql"
     words = project / "seeds" / "words.csv"

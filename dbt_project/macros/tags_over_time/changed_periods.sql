@@ -6,7 +6,10 @@
         A build says what is true from its day until the next day that was built. It replaces what the history said
         about that period, and neighbours that say the same become one: so the history does not depend on the order in
         which days were built, or how often. A row that is no longer needed is replaced by one without any day
-        (valid_to = valid_from), for an incremental model cannot take rows away. -#}
+        (valid_to = valid_from), for an incremental model cannot take rows away.
+
+        Where a run has replaced the rows of some objects in `table`, others cannot have changed: it says whose with
+        tagloom.replacing, and only theirs are compared. -#}
     {%- set is_other = [] -%}
     {%- set is_same = [] -%}
     {%- for name in columns -%}
@@ -15,14 +18,17 @@
     {%- endfor -%}
     {#- A column that the table does not have yet, that of a new tag, is null before. -#}
     {%- set known = adapter.get_columns_in_relation(this) | map(attribute='name') | list if is_incremental() else [] -%}
+    {%- set replaced = tagloom.replacement_of(this.identifier) if is_incremental() and tagloom.is_update() else none %}
     with this_day as (
         select
             {{ key }},
             {{ columns | join(',\n            ') }}
         from {{ table }}
-        {%- if key == 'person_id' %}
-        where person_id > 0
-        {%- endif %}
+        where
+            {{ key ~ ' > 0' if key == 'person_id' else key ~ ' is not null' }}
+            {%- if replaced %}
+            and {{ replaced['kept'] }}
+            {%- endif %}
     ),
 
     period as (
@@ -52,7 +58,11 @@
             {{ name if name in known else tagloom.null_of_type(type) ~ ' as ' ~ name }}
             {%- endfor %}
         from {{ this }}
-        where valid_to is null or valid_to > valid_from
+        where
+            (valid_to is null or valid_to > valid_from)
+            {%- if replaced %}
+            and {{ replaced['kept'] }}
+            {%- endif %}
     ),
 
     standing as (

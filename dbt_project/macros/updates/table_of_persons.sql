@@ -38,14 +38,6 @@
     {{ return({'relations': [target_relation]}) }}
 {% endmaterialization %}
 
-{% macro replacement_of(model_name) -%}
-    {#- The row of operations.replacements that is about a model, none when there is none. -#}
-    {%- set found = run_query(
-        "select reads, first, statements, kept from operations.replacements where model = '" ~ model_name ~ "'"
-    ) -%}
-    {{ return(found.rows[0] if found.rows | length else none) }}
-{%- endmacro %}
-
 {% macro over_facts_of_replaced_rows(select_sql, replacement) -%}
     {#- The compiled SQL of the running model, with a filter around each table that the replacement names. -#}
     {%- set reads = fromjson(replacement['reads']) -%}

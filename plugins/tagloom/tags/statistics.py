@@ -1,7 +1,8 @@
 """Writes the statistics of tags: how the values are spread, and whether that has moved since earlier days.
 
-`tag_distributions` keeps how many objects are in each bin of a tag on each day, `tag_statistics` what follows from the
-values and from a comparison of distributions. Both add the rows of one day and leave other days alone.
+`tag_value_counts` says how many objects have each value of each tag. From it follow `tag_distributions`, how many are
+in each bin on each day, and `tag_statistics`, with a comparison of distributions; both add the rows of one day and
+leave other days alone.
 """
 
 from __future__ import annotations
@@ -40,6 +41,13 @@ _DAILY = """{{ config(
 ) }}
 
 """
+
+_COUNTS = """{{ config(meta={'updates': 'full_build', 'published': False}) }}
+
+"""
+
+_COUNTED = "with value_counts as (\n    select * from {{ ref('tag_value_counts') }}\n)"
+"""The beginning of both models: what they say follows from the counts."""
 
 _DISTRIBUTIONS = """,
 
@@ -326,6 +334,18 @@ select * from statistics
     .replace("@fewest", str(FEWEST_OBJECTS))
 )
 
+_COUNT_COLUMNS = {
+    "object": ("What carries the tag.", "varchar"),
+    "tag": ("Name of the tag.", "varchar"),
+    "shape": ("How its values are put into bins: listed, text, whole, number, date or scale.", "varchar"),
+    "number": ("The value of a number, the age of a date in days; null for others and for null.", "double"),
+    "word": ("The value of anything else, and a date, as text.", "varchar"),
+    "bin_from": ("Lower end of the bin of a number or a date.", "double"),
+    "bin_width": ("Width of the bins of a scale.", "double"),
+    "bin_word": ("The bin of anything else.", "varchar"),
+    "objects": ("How many objects have the value.", "bigint"),
+}
+
 _DISTRIBUTION_COLUMNS = {
     "as_of_date": ("Day that the values were computed for.", "date"),
     "object": ("What carries the tag.", "varchar"),
@@ -368,17 +388,32 @@ _STATISTIC_COLUMNS = {
 
 
 def statistics_files(models: list[TagModel]) -> dict[Path, str]:
-    """Path below dbt_project -> content of the two tables and their twins; the models have published tags."""
-    value_counts = _value_counts(models)
+    """Path below dbt_project -> content of the three tables and their twins; the models have published tags."""
     return {
-        FOLDER / "tag_distributions.sql": f"{WRITTEN_SQL}{_DAILY}{value_counts}{_DISTRIBUTIONS}",
+        FOLDER
+        / "tag_value_counts.sql": f"{WRITTEN_SQL}{_COUNTS}{_value_counts(models)}\n\nselect * from value_counts\n",
+        FOLDER / "tag_value_counts.yml": twin(
+            "tag_value_counts",
+            "One row per object, tag and value on the day that was built last: how many objects have it.",
+            _described(_COUNT_COLUMNS),
+            [
+                {
+                    # Of all values it would cost as much as to count them; those of one kind show whether any is twice.
+                    "unique_together": {
+                        "arguments": {"columns": ["object", "tag", "word"]},
+                        "config": {"where": "shape = 'listed'"},
+                    }
+                }
+            ],
+        ),
+        FOLDER / "tag_distributions.sql": f"{WRITTEN_SQL}{_DAILY}{_COUNTED}{_DISTRIBUTIONS}",
         FOLDER / "tag_distributions.yml": _twin(
             "tag_distributions",
             "One row per day, object, tag and bin: how many objects have a value in it.",
             _DISTRIBUTION_COLUMNS,
             ["as_of_date", "object", "tag", "bin"],
         ),
-        FOLDER / "tag_statistics.sql": f"{WRITTEN_SQL}{_DAILY}{value_counts}{_STATISTICS}",
+        FOLDER / "tag_statistics.sql": f"{WRITTEN_SQL}{_DAILY}{_COUNTED}{_STATISTICS}",
         FOLDER / "tag_statistics.yml": _twin(
             "tag_statistics",
             "One row per day, object and published tag: how many have a value, which values occur, whether they moved.",
@@ -415,7 +450,7 @@ def _scale(unit: str | None) -> tuple[int, int] | None:
 
 
 def _value_counts(models: list[TagModel]) -> str:
-    """CTE value_counts over the physical tables of all objects, the beginning of both models."""
+    """CTE value_counts over the physical tables of all objects."""
     calls = []
     for object_name, group in groupby(models, key=lambda model: model.object):
         for table in wide_tables(object_name, list(group)):
@@ -427,8 +462,11 @@ def _value_counts(models: list[TagModel]) -> str:
 
 
 def _twin(name: str, grain: str, columns: dict[str, tuple[str, str]], key: list[str]) -> str:
-    described = [
+    return twin(name, grain, _described(columns), [{"unique_together": {"arguments": {"columns": key}}}])
+
+
+def _described(columns: dict[str, tuple[str, str]]) -> list[dict]:
+    return [
         {"name": column, "description": description, "data_type": data_type}
         for column, (description, data_type) in columns.items()
     ]
-    return twin(name, grain, described, [{"unique_together": {"arguments": {"columns": key}}}])

@@ -33,6 +33,8 @@ class RenderedTables:
         self._engine = engine
         self._day = ""
         self._options: dict = {}
+        self.replaced: dict[str, str] = {}
+        """History -> condition over the objects whose rows an incremental build has replaced in its table."""
         self._environment = jinja2.Environment(extensions=["jinja2.ext.do"])
         self._environment.globals |= {
             "tagloom": _Namespace(self),
@@ -40,7 +42,7 @@ class RenderedTables:
             "dbt": self,
             "exceptions": self,
             "execute": True,
-            "env_var": lambda name, default="": default,
+            "env_var": self._env_var,
             "var": lambda name, default="": self._day,
             "ref": lambda name: name,
             "return": _return,
@@ -51,6 +53,8 @@ class RenderedTables:
         self.identifier = ""
         self.macros: dict[str, Callable] = {}
         files_of_macros = [file for folder in FOLDERS for file in sorted((MACROS / folder).glob("*.sql"))]
+        files_of_macros.append(MACROS / "updates" / "is_update.sql")
+        self.macros["replacement_of"] = self._replacement_of
         self.take(files, [file.read_text(encoding="utf-8") for file in files_of_macros])
 
     def take(self, files: dict[Path, str], macros: list[str] | None = None) -> None:
@@ -64,6 +68,12 @@ class RenderedTables:
             template = jinja2.Template.from_code(self._environment, _COMPILED[text], self._environment.globals)
             found = vars(template.module)
             self.macros |= {name: value for name, value in found.items() if callable(value)}
+
+    def _env_var(self, name: str, default: str = "") -> str:
+        return "true" if name == "TAGLOOM_AFFECTED_ONLY" and self.replaced else default
+
+    def _replacement_of(self, name: str) -> None:
+        _return({"kept": self.replaced[name]} if name in self.replaced else None)
 
     def sql(self, name: str, day: str) -> str:
         """SQL of a model for a day."""

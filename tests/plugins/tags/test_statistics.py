@@ -55,6 +55,7 @@ class Layer(RenderedTables):
 
     def build_day(self, day: str = DAY) -> dict[str, dict]:
         """Tag -> its statistics."""
+        self.build("tag_value_counts", day)
         self.build("tag_distributions", day)
         self.build("tag_statistics", day)
         rows = self.dicts(f"from tag_statistics where as_of_date = date '{day}' order by tag")

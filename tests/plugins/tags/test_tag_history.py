@@ -140,6 +140,32 @@ def test_any_order_of_builds_gives_the_history_of_the_days_in_order(seed):
     assert {day: layer.as_of(day) for day in states} == states
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_with_the_objects_that_may_have_changed_it_is_the_history_of_all(seed):
+    chance = random.Random(seed)
+    state, some, everybody = some_state(chance), Layer(), Layer()
+    for day in range(8):
+        before, state = state, dict(state)
+        changed = chance.sample(range(1, 6), 2)
+        for person in changed:
+            state.pop(person, None)
+            state |= {other: values for other, values in some_state(chance).items() if other == person}
+        some.replaced = {HISTORY: f"person_id in ({changed[0]}, {changed[1]})"} if day else {}
+        if not day:
+            state = before
+        for layer in (some, everybody):
+            layer.build_day(day, state)
+    assert some.periods() == everybody.periods()
+
+
+def test_of_other_objects_nothing_is_read():
+    layer = Layer()
+    layer.build_day(0, {1: (True, "gold"), 2: (True, "gold")})
+    layer.replaced = {HISTORY: "person_id in (2)"}
+    layer.build_day(1, {1: (False, "gold"), 2: (False, "gold")})
+    assert layer.periods() == [(1, 0, None, True, "gold"), (2, 0, 1, True, "gold"), (2, 1, None, False, "gold")]
+
+
 def test_the_same_build_again_writes_nothing():
     layer = Layer()
     layer.build_day(0, {1: (True, "gold")})
