@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 from tagloom.settings import PROJECT
 
+from tests.parsed_once import share_parsing
+
 
 @pytest.fixture(scope="session")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict:
     """What `dbt parse` writes, read once; it needs no warehouse."""
     from dbt.cli.main import dbtRunner
 
+    share_parsing()
     folder = tmp_path_factory.mktemp("dbt")
     project = str(PROJECT / "dbt_project")
     with pytest.MonkeyPatch.context() as patch:

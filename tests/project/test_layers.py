@@ -25,7 +25,7 @@ BOOKS = "stg_operations__"
 MADE_AS = {
     "staging": {"view"},
     "identity_mapping": {"table", "incremental", "identity_partition", "view"},
-    "intermediate": {"table", "table_of_persons"},
+    "intermediate": {"table", "table_of_months", "table_of_persons"},
     "tag_category": {"table", "table_of_persons", "view"},
     "tag_integration": {"table", "table_of_persons", "view", "incremental"},
     "serving": {"table", "table_of_persons"},

@@ -7,17 +7,22 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
+from tagloom.affected import exists
 from tagloom.day_build.causes import Causes
 from tagloom.day_build.facts import Facts, find_changed_persons, find_moved_identifiers
+from tagloom.day_build.histories import prepare_histories
 from tagloom.day_build.models import LAYERS, Graph, Prepared, is_person_table, models_of, replaced_of
 from tagloom.day_build.plan import TABLES, Plan, base_of, begin, decide, plan_of
 from tagloom.day_build.tags import Tags
+from tagloom.day_build.unchanged import SmallFacts, note_contents
 from tagloom.lineage import load_manifest
 from tagloom.promises import broken_promises, promised
 from tagloom.replacing import write_replacements
-from tagloom.settings import Settings
+from tagloom.settings import PROJECT, Settings
+from tagloom.tags.rendered_sql import RenderingError
 from tagloom.transform import NodeResult, TransformError, build_layer
 from tagloom.warehouse import open_warehouse
+from tagloom.windows import names_the_day
 
 if TYPE_CHECKING:
     import duckdb
@@ -62,6 +67,7 @@ def build_layer_of_day(settings: Settings, layer: str, day: date, *, rebuild: bo
         if layer == LAYERS[0]:
             plan = decide(connection, settings, manifest, day, rebuild)
             begin(connection, plan)
+            note_contents(connection, manifest)
         else:
             plan = plan_of(connection, day)
         if not plan.is_full:
@@ -96,7 +102,8 @@ class _LayerOfDay:
         self.graph = Graph(connection, manifest, layer)
         self.prepared = Prepared()
         self.causes = Causes(self.graph, base, day)
-        self.facts = Facts(self.graph, settings, base, self.causes, self.prepared)
+        small = SmallFacts(self.causes, settings)
+        self.facts = Facts(self.graph, settings, base, self.causes, self.prepared, small)
         self.tags = Tags(self.graph, self.causes, self.prepared)
 
     def prepare(self) -> None:
@@ -107,6 +114,10 @@ class _LayerOfDay:
         part = self.facts if self.graph.layer == LAYERS[0] else self.tags
         for node in self.graph.in_order():
             part.prepare(node)
+        prepare_histories(self.graph, self.causes.base, self.causes.day, self.prepared)
+        self.prepared.unchanged |= self._unchanged_views()
+        for name in self.prepared.unchanged:
+            self.prepared.promises.pop(name, None)
         write_replacements(self.graph.connection, self.prepared.replacements)
 
     def chosen(self) -> list[str]:
@@ -126,12 +137,32 @@ class _LayerOfDay:
             last = max((_ORDER.index(layer) for layer in layers if layer in _ORDER), default=-1)
             if last != _ORDER.index(self.graph.layer) or reads & facts or "staging" in layers:
                 continue
+            if all(nodes[name]["name"] in self.prepared.unchanged for name in reads if name in nodes):
+                continue
             attached = nodes.get(node.get("attached_node") or "", {})
-            if attached.get("name") in self.prepared.promises and promised(self.graph.manifest, node):
+            checked = self.prepared.promises.get(attached.get("name"))
+            if checked and promised(self.graph.manifest, node, checked):
                 continue
             chosen.append(node["name"])
         models = models_of(self.graph.manifest, self.graph.layer)
-        return sorted(chosen) + sorted(node["name"] for node in models.values())
+        return sorted(chosen) + sorted({node["name"] for node in models.values()} - self.prepared.unchanged)
+
+    def _unchanged_views(self) -> set[str]:
+        """Views whose SQL does not name the day: with the definitions of the base they are what they were."""
+        return {
+            node["name"]
+            for node in models_of(self.graph.manifest, self.graph.layer).values()
+            if node["config"]["materialized"] == "view"
+            and exists(self.graph.connection, node["schema"], node["name"])
+            and not self._names_the_day(node)
+        }
+
+    def _names_the_day(self, node: dict) -> bool:
+        try:
+            sql = self.causes.renderer.render(PROJECT / "dbt_project" / node["original_file_path"]).sql
+        except RenderingError:
+            return True
+        return names_the_day(sql)
 
     def count_persons(self, connection: duckdb.DuckDBPyConnection) -> int:
         """Persons of whom anything was computed again."""

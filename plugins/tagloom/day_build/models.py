@@ -20,11 +20,13 @@ FULL_BUILD = "full_build"
 
 @dataclass
 class Prepared:
-    """What a day does to the tables of a layer; what is not in `replacements` is made as a whole."""
+    """What a day does to the tables of a layer; what is neither replaced nor unchanged is made as a whole."""
 
     replacements: list[Replacement] = field(default_factory=list)
     promises: dict[str, str] = field(default_factory=dict)
     """Model -> condition over the rows whose promises are checked."""
+    unchanged: set[str] = field(default_factory=set)
+    """Models of facts that the day leaves as they are; they are not computed."""
     whole: list[str] = field(default_factory=list)
     """Models of persons that are computed for everybody."""
 
@@ -36,6 +38,8 @@ class Graph:
     connection: duckdb.DuckDBPyConnection
     manifest: dict
     layer: str
+    known_columns: dict[str, dict[str, list[tuple[str, str]]]] = field(default_factory=dict)
+    """Schema -> table -> (column, type), of the schemas that were asked for."""
 
     def node(self, name: str) -> dict:
         """A model of facts."""
@@ -63,11 +67,16 @@ class Graph:
 
     def columns(self, schema: str, name: str) -> list[tuple[str, str]]:
         """(column, type) of a table, in its order."""
-        return self.connection.execute(
-            "select column_name, data_type from information_schema.columns "
-            "where table_schema = ? and table_name = ? order by ordinal_position",
-            [schema, name],
-        ).fetchall()
+        if schema not in self.known_columns:
+            # All of a schema at once: DuckDB lists every column of the warehouse for each question.
+            tables = self.known_columns.setdefault(schema, {})
+            for table, column, data_type in self.connection.execute(
+                "select table_name, column_name, data_type from information_schema.columns "
+                "where table_schema = ? order by table_name, ordinal_position",
+                [schema],
+            ).fetchall():
+                tables.setdefault(table, []).append((column, data_type))
+        return self.known_columns[schema].get(name, [])
 
 
 def models_of(manifest: dict, layer: str) -> dict[str, dict]:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from tagloom import layer_state
 from tagloom.affected import exists
+from tagloom.day_build import small_tables
 from tagloom.day_build.models import LAYERS, is_person_table, lookups, models_of, replaced_of
+from tagloom.day_build.unchanged import keep_contents
 from tagloom.lineage import load_manifest
 from tagloom.settings import Settings
 
@@ -21,7 +23,8 @@ MOST_DAYS = 7
 FULL_BUILD_AFTER = 28
 """Days after which a build is a full one again: it runs every data test and packs the tables."""
 
-TABLES = """
+TABLES = (
+    """
 create schema if not exists operations;
 create table if not exists operations.build_base (as_of_date date, definitions varchar, reached date, full_on date);
 create table if not exists operations.base_coverage (
@@ -37,6 +40,8 @@ create table if not exists operations.updated_persons (person_id bigint);
 create table if not exists operations.changed_rows (model varchar, person_id bigint);
 create table if not exists operations.build_plan (as_of_date date, is_full boolean, reason varchar);
 """
+    + small_tables.TABLES
+)
 """base_*: as of the last finished build. updated_persons: persons of updates since then."""
 
 
@@ -144,6 +149,8 @@ def finish(connection: duckdb.DuckDBPyConnection, settings: Settings, day: date)
             f"from staging.{staging} as looked_up"
         )
     connection.execute(f"insert into operations.base_removals {_REMOVALS}")
+    keep_contents(connection, manifest)
+    small_tables.remember(connection, manifest)
     connection.execute(
         "insert into operations.build_base values (?, ?, ?, ?)",
         [day, layer_state.definitions_fingerprint(settings), day, full_on],
