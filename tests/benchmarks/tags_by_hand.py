@@ -398,8 +398,11 @@ from (
             department,
             cast(sum(sales_amount) as double) as department_amount,
             cast(sum(sum(sales_amount)) over () as double) as total_amount
-        from departments
-        where person_id is not null and sales_amount is not null
+        from int_order_lines
+        where
+            is_in_catalogue and counts_pieces and department not in ('COUPON', 'MISCELLANEOUS')
+            and order_date >= date_trunc('month', $today) - interval 12 month
+            and order_date < date_trunc('month', $today)
         group by department
     ) as everybodys on departments.department = everybodys.department
     where departments.sales_amount >= person_amount * 0.05

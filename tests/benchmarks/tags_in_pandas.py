@@ -27,7 +27,7 @@ TAGS = {
 }
 """Model -> the one of its tags that is computed here."""
 
-BEHIND = ("int_categories_bought",)
+BEHIND = ("int_categories_bought", "int_order_history", "int_products_bought")
 """Facts that no other tag would be read for: they are computed with the ten tags."""
 
 READ = {
