@@ -1,6 +1,8 @@
 # Tagloom's commands. `make` alone lists them.
 
 SHELL := /bin/bash
+# Compiled modules are kept although an environment may forbid it: each process of Airflow and dbt begins seconds sooner.
+export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
 UV_VERSION := 0.13.9
 PYTHON ?= $(shell for python in python3 python3.12 python3.11; do \

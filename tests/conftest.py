@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tagloom.settings import Settings, load_settings
+from tagloom.settings import PROJECT, Settings, load_settings
+
+from tests.parsed_once import PROJECT_VARIABLE, VARIABLE, session_folder
 
 OWN_HOMES = (
     "test_breakages.py",
@@ -15,6 +18,22 @@ OWN_HOMES = (
     "test_tenth_source.py",
 )
 """Files of tests/pipeline that do not share the homes in which the DAGs run."""
+
+
+LONGEST = (
+    "pipeline",
+    "plugins/test_microbatch.py",
+    "pipeline/test_breakages.py",
+    "plugins/test_day_build.py",
+    "pipeline/test_clean_days.py",
+    "pipeline/test_identity.py",
+    "pipeline/test_mail_server_down.py",
+    "pipeline/test_tenth_source.py",
+    "plugins/test_service.py",
+    "plugins/identity/test_identity_commands.py",
+    "plugins/test_past_days.py",
+)
+"""Groups that take a minute and more, those first that take longest; homes that one makes for others are then made."""
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -33,12 +52,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest, so that no process is left with one when the others are done."""
     groups = {item: _group(item.path.relative_to(Path(__file__).parent)) for item in items}
     slow = {groups[item] for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: (groups[item] != "pipeline", groups[item] not in slow))
+    ranks = {group: rank for rank, group in enumerate(LONGEST)}
+    items.sort(key=lambda item: (ranks.get(groups[item], len(ranks)), groups[item] not in slow))
 
 
 def _group(file: Path) -> str:
     shares_runs = file.parts[0] == "pipeline" and file.name not in OWN_HOMES
     return "pipeline" if shares_runs else str(file)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def parsed_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Where the processes of this session, and those that they start, keep what dbt has parsed."""
+    folder = session_folder(tmp_path_factory.getbasetemp()) / "parsed"
+    folder.mkdir(exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, str(folder))
+        patch.setenv(PROJECT_VARIABLE, str(PROJECT / "dbt_project"))
+        yield
 
 
 @pytest.fixture(autouse=True)

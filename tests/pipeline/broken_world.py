@@ -36,7 +36,7 @@ BASKETS_A_DAY, VISITS_A_DAY = 32, 220
 """About so many there are, however long the world is."""
 
 COPIED = ("alerts", "dags", "dbt_project", "identity", "monitors", "plugins", "sample_data", "soda", "sources")
-"""What runs need of the checkout, but for tests/pipeline."""
+"""What runs need of the checkout, but for the tests' own modules."""
 
 NOT_COPIED = shutil.ignore_patterns("node_modules", "frontend", "dbt_packages", "target", "logs")
 
@@ -98,6 +98,7 @@ def copy_project(folder: Path) -> Path:
     for name in COPIED:
         shutil.copytree(PROJECT / name, folder / name, ignore=NOT_COPIED)
     shutil.copytree(PROJECT / "tests" / "pipeline", folder / "tests" / "pipeline")
+    shutil.copy(PROJECT / "tests" / "parsed_once.py", folder / "tests")
     (folder / "alerts" / "routing.yml").write_text(AT_ONCE, encoding="utf-8")
     return folder
 

@@ -7,24 +7,22 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 
 import duckdb
 import pytest
-from tagloom.settings import Settings, load_settings
+from tagloom.settings import Settings
 from tagloom.sources import load_sources
 from tagloom.transform import run_dbt
 from tagloom.warehouse import open_warehouse
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+from tests.homes import KEY, copy_home, environment_of, settings_of
+from tests.parsed_once import share_parsing
 
-KEY = "a-key-that-only-the-tests-use-0123456789"
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 DAYS = [date(2017, 6, day) for day in range(1, 6)]
 
@@ -160,16 +158,6 @@ def identifiers_of_story() -> set[Identifier]:
     }
 
 
-@contextmanager
-def environment_of(home: Path) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("TAGLOOM_")]:
-            patch.delenv(name)
-        patch.setenv("TAGLOOM_HOME", str(home))
-        patch.setenv("TAGLOOM_IDENTITY_KEY", KEY)
-        yield
-
-
 def rows_of(settings: Settings, query: str) -> list[tuple]:
     with duckdb.connect(str(settings.warehouse), read_only=True) as connection:
         return connection.execute(query).fetchall()
@@ -226,9 +214,10 @@ def decide(settings: Settings, day: int) -> None:
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
+    share_parsing()
     home = tmp_path_factory.mktemp("identity") / "home"
+    settings = settings_of(home)
     with environment_of(home):
-        settings = replace(load_settings(), threads=2)
         settings.make_folders()
         with open_warehouse(settings) as connection:
             for source in load_sources(settings.sources):
@@ -261,13 +250,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
 @pytest.fixture
 def copy(story: Story, tmp_path: Path) -> Settings:
     """A copy of the warehouse after the last day."""
-    return copy_of(story.settings.home, tmp_path / "copy")
-
-
-def copy_of(home: Path, target: Path) -> Settings:
-    shutil.copytree(home, target)
-    with environment_of(target):
-        return replace(load_settings(), threads=2)
+    return copy_home(story.settings.home, tmp_path / "copy")
 
 
 def test_chain(story):
@@ -451,7 +434,7 @@ def test_a_past_day_has_its_persons_and_leaves_the_state_alone(story, copy):
 
 @pytest.mark.parametrize("last", ["person_registry", "identity_changes"])
 def test_a_run_that_was_killed_between_two_models_is_run_again(story, tmp_path, last):
-    copy = copy_of(story.settings.home.parent / "day_before", tmp_path / "killed")
+    copy = copy_home(story.settings.home.parent / "day_before", tmp_path / "killed")
     decide(copy, len(DAYS))
     build(copy, DAYS[-1], select=[f"+{last},{LAYER[0]}"])
     assert state_of(copy) != state_of(story.settings)

@@ -13,27 +13,12 @@ import pytest
 from tagloom.__main__ import main
 from tagloom.identity.policy import load_policy
 from tagloom.identity.simulate import FOLDER, simulate
-from tagloom.publish import publish
 from tagloom.settings import PROJECT, Settings
-from tagloom.sources import load_sources
 from tagloom.warehouse import open_warehouse
 
-from sample_data.landing import write_landing
-from sample_data.small import small_world
+from tests.homes import DAY, build_everything, built_small_home, copy_home
 from tests.plugins.identity.people import Edge, identifier, make_people
-from tests.plugins.test_microbatch import (
-    DAY,
-    FIRST_DELIVERY,
-    NEXT_DELIVERY,
-    build_everything,
-    copy_of,
-    environment_of,
-    hashes,
-    land,
-    person_tables,
-    rows,
-    settings_of,
-)
+from tests.plugins.test_microbatch import copy_of, hashes, person_tables, rows
 
 KINDS = {1: "loyalty_card", 2: "email", 3: "phone", 4: "loyalty_card", 5: "email", 6: "phone"}
 
@@ -178,15 +163,7 @@ class Built:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> Built:
-    settings = settings_of(tmp_path_factory.mktemp("built") / "home")
-    with environment_of(settings.home):
-        settings.make_folders()
-        sources = load_sources(settings.sources)
-        write_landing(small_world(), settings.landing, sources)
-        for source in sources:
-            land(settings, source.name, FIRST_DELIVERY, NEXT_DELIVERY)
-        build_everything(settings, DAY)
-        publish(settings, DAY)
+    settings = copy_home(built_small_home(tmp_path_factory), tmp_path_factory.mktemp("built") / "home")
     [(person, account)] = rows(
         settings,
         """
