@@ -212,7 +212,7 @@ def facts(settings: Settings, persons: int) -> dict:
     del persons
     run_dbt(
         settings,
-        ["build", "--select", "path:models/staging", "path:seeds", "common_places", *_WITHOUT_TESTS],
+        ["build", "--select", "path:models/staging", "path:seeds", "person_common_places", *_WITHOUT_TESTS],
         AS_OF_DATE,
     )
     return _built(settings, [name for name in _models(settings, "intermediate") if name not in PREPARED])

@@ -14,7 +14,7 @@ from tagloom.written import SCHEMA, stale_files, write_files
 
 TABLES = Path("models/tag_integration")
 SEED = Path("seeds/tag_definitions.csv")
-STATISTICS = {TABLES / "tag_statistics.sql"}
+COUNTS = TABLES / "tag_value_counts.sql"
 
 
 def declare_source(settings: Settings, name: str) -> None:
@@ -103,9 +103,7 @@ def test_one_more_tag_changes_its_category_and_what_holds_every_tag(settings, pr
     write_twin(project, "value", "spend", "spend_level", "spend_trend")
     touched = set(write_files(settings, project))
     tables = [TABLES / "person" / table for table in ("person_tags", "person_tags_value")]
-    assert {SEED, *STATISTICS} | {
-        table.with_suffix(suffix) for table in tables for suffix in (".sql", ".yml")
-    } <= touched
+    assert {SEED, COUNTS} | {table.with_suffix(suffix) for table in tables for suffix in (".sql", ".yml")} <= touched
     assert {path for path in touched if "channel" in path.name} == set()
     assert {path.parent for path in touched} == {SEED.parent, TABLES, TABLES / "person"}
     assert stale_files(settings, project) == []

@@ -83,5 +83,5 @@ def test_every_model_of_the_project_is_sql_that_can_be_parsed():
     assert [model.problem for model in read.values() if model.problem] == []
     for model in read.values():
         assert sqlglot.parse_one(model.sql, dialect="duckdb"), model.path
-    assert "int_orders" in read["tag_value__rfm"].refs
+    assert "int_order_history" in read["tag_value__rfm"].refs
     assert read["stg_pos__basket_lines"].sources == {"raw_pos.basket_lines"}

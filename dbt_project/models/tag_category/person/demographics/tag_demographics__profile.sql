@@ -6,8 +6,8 @@ survey_answers as (
     select * from {{ ref('int_survey_answers') }}
 ),
 
-common_places as (
-    select * from {{ ref('common_places') }}
+person_common_places as (
+    select * from {{ ref('person_common_places') }}
 ),
 
 aged as (
@@ -61,9 +61,9 @@ tagged as (
         end as membership_years
     from believable
     left join survey_answers on believable.person_id = survey_answers.person_id
-    left join common_places as states
+    left join person_common_places as states
         on upper(believable.state) = states.place and states.kind = 'state'
-    left join common_places as postcode_areas
+    left join person_common_places as postcode_areas
         on left(believable.postcode, 2) = postcode_areas.place and postcode_areas.kind = 'postcode_area'
 )
 
