@@ -3,7 +3,8 @@
 It goes on from a finished build, its base. What can have changed is found from the base to the end of the day:
 
 - facts: orders, sessions and visits with new rows, of identifiers that changed hands, of products that the catalogue
-  describes anew; small tables of facts are computed whole and compared;
+  describes anew; small tables of facts are left out when nothing behind them has changed, else computed whole and
+  compared; sums per month are computed again for the months that these orders lie in;
 - persons: those of changed facts and of changed golden records, and those with a fact that enters or leaves a window of
   the model in question (`windows`); a model is computed over the facts of its persons alone;
 - what compares persons, or moves for everybody every day, is computed whole.
