@@ -364,11 +364,9 @@ def _breaks_a_law(
                 union all
                 select vertices.key, vertices.place from vertices semi join new_identifiers using (key)
             )
-            select members.place, identifiers.kind
+            select members.place, {graph.kind} as kind
             from members
-            inner join (select identifier_key, {graph.kind} as kind from {graph.identifiers}) as identifiers
-                on members.identifier_key = identifiers.identifier_key
-            where identifiers.kind > 0
+            inner join {graph.identifiers} as identifiers on members.identifier_key = identifiers.identifier_key
             """,
             vertices=vertices,
             new_identifiers=changes.new_identifiers,
