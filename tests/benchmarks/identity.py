@@ -38,6 +38,8 @@ HUBS = (1_000, 2_000, 5_000, 10_000, 21_000)
 REDUNDANT = 0.12
 BATCH = 0.01
 REMOVED = 1_000
+ROUNDS = 3
+"""Every way is taken in turn and the least counts: what else goes on in a machine adds up to a fifth to one of them."""
 JUDGED_FROM = 4_000_000
 """Edges; of smaller graphs what every process costs is the larger part, so their ratios are only shown."""
 MEMORY_LIMIT = "2200MB"
@@ -94,27 +96,38 @@ def measure(folder: Path, nominal: int) -> tuple[int, dict[str, dict]]:
         run("make", graph, str(nominal))
     with duckdb.connect(str(graph), read_only=True) as connection:
         ((edges,),) = connection.execute("select count(*) from edges").fetchall()
-    print(f"\n{edges:,} edges", flush=True)
+    print(f"\n{edges:,} edges, the least of {ROUNDS} rounds", flush=True)
     print(f"  {'':24}{'CPU s':>8}{'wall s':>8}{'MB':>8}", flush=True)
-    measured: dict[str, dict] = {}
+    outcomes: dict[str, list[dict]] = {}
+    for number in range(1, ROUNDS + 1):
+        print(f"  round {number} of {ROUNDS}", flush=True)
+        for way, found in one_round(folder, graph).items():
+            outcomes.setdefault(way, []).append(found)
+    measured = {way: min(found, key=lambda outcome: outcome["cpu"]) for way, found in outcomes.items()}
+    for way, outcome in measured.items():
+        show(way, outcome)
+    return edges, measured
+
+
+def one_round(folder: Path, graph: Path) -> dict[str, dict]:
+    """What each way took this time; all must find the same partition."""
+    found: dict[str, dict] = {}
     ours = folder / "full.duckdb"
     for way, target in (("full", ours), ("macro", folder / "macro.duckdb"), ("splink", folder / "splink.duckdb")):
         target.unlink(missing_ok=True)
-        measured[way] = run(way, graph, str(target))
-        show(way, measured[way])
+        found[way] = run(way, graph, str(target))
         if target != ours:
             target.unlink()
-    if len({json.dumps(outcome["partition"]) for outcome in measured.values()}) > 1:
-        raise SystemExit(f"The partitions differ: {measured}")
+    if len({json.dumps(outcome["partition"]) for outcome in found.values()}) > 1:
+        raise SystemExit(f"The partitions differ: {found}")
     for way in ("batch", "split"):
         target = folder / f"{way}.duckdb"
         shutil.copy(ours, target)
-        measured[way] = run(way, graph, str(target))
-        show(way, measured[way])
+        found[way] = run(way, graph, str(target))
         run("check", graph, str(target))
         target.unlink()
     ours.unlink()
-    return edges, measured
+    return found
 
 
 def report(measured: dict[str, dict], is_judged: bool, is_largest: bool) -> bool:
