@@ -37,8 +37,8 @@ _FULL_YEARS = re.compile(
 )
 """What full_years_between.sql makes of a column and as_of_date."""
 _LOCAL_DAY = re.compile(
-    r"CAST\(TIMEZONE\('[^']+', TIMEZONE\('UTC', (?:LEAST\(|GREATEST\()?[\w\". ]+(?:, [\w\". ]+)*\)?\)\) AS DATE\)"
-    r" as (?P<day>\w+)",
+    r"CAST\(TIMEZONE\('[^']+', TIMEZONE\('UTC', (?:LEAST\(|GREATEST\()?(?P<moments>[\w\". ]+(?:, [\w\". ]+)*)\)?\)\)"
+    r" AS DATE\) as (?P<day>\w+)",
     re.IGNORECASE,
 )
 """What local_time.sql and a cast make of a moment of a row, as `_made_dates` tells of it."""
@@ -87,10 +87,18 @@ class Reading:
     """Names of the dates, without their table, of which full years are counted."""
 
     @property
-    def local_days(self) -> frozenset[str]:
-        """Dates among `moves_daily` that are local days of a moment of a row, so at most a day from its day by UTC."""
-        found = (_LOCAL_DAY.fullmatch(piece) for piece in self.moves_daily)
-        return frozenset(day["day"].lower() for day in found if day)
+    def local_days(self) -> dict[str, frozenset[str]]:
+        """Dates among `moves_daily` that are local days of a moment of a row, so at most a day from its day by UTC.
+
+        Each with the columns, without their table, of which one holds that moment.
+        """
+        days: dict[str, frozenset[str]] = {}
+        for piece in self.moves_daily:
+            if found := _LOCAL_DAY.fullmatch(piece):
+                moments = (moment.rpartition(".")[2].strip('" ').lower() for moment in found["moments"].split(","))
+                day = found["day"].lower()
+                days[day] = days.get(day, frozenset()) | frozenset(moments)
+        return days
 
     @property
     def moves_for_everybody(self) -> tuple[str, ...]:

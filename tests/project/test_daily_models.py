@@ -38,7 +38,8 @@ def reading_facts_daily(manifest: dict, renderer: Renderer) -> dict[str, str]:
         if node["config"].get("meta", {}).get("updates") == FULL_BUILD:
             reason = "compares persons"
         else:
-            moving = read_windows(renderer.render(PROJECT / "dbt_project" / node["original_file_path"]).sql).moves_daily
+            reading = read_windows(renderer.render(PROJECT / "dbt_project" / node["original_file_path"]).sql)
+            moving = reading.moves_for_everybody
             reason = f"computes '... {moving[0]} ...' from as_of_date, which is no window," if moving else ""
         if reason and "staging" not in {manifest["nodes"][name].get("schema") for name in node["depends_on"]["nodes"]}:
             found[node["name"]] = (

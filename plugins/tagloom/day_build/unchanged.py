@@ -36,11 +36,6 @@ create table if not exists operations.updated_persons (person_id bigint);
 _BEGUN = "a build has begun"
 """Stands in operations.changed_rows, under nobody, from the first attempt until the build is finished."""
 
-_LOCAL_DAY = re.compile(
-    r"CAST\(TIMEZONE\('[^']+', TIMEZONE\('UTC', (?:\w+\.)?\"?(?P<moment>\w+)\"?\)\) AS DATE\) as (?P<day>\w+)"
-)
-"""What local_date.sql makes, as `read_windows` tells of it."""
-
 _HASHED_TYPE = re.compile(r"encode\('(\w+):'")
 """Identifier types whose values a model looks up, as identifier_hash.sql writes them."""
 
@@ -65,12 +60,8 @@ class SmallFacts:
         """
         sql = self._sql(node)
         reading = read_windows(sql) if sql is not None else None
-        if reading is None or reading.anniversaries:
+        if reading is None or reading.anniversaries or reading.moves_for_everybody:
             return None
-        local_days = [_LOCAL_DAY.fullmatch(piece) for piece in reading.moves_daily]
-        if not all(local_days):
-            return None
-        moments = {(found["day"], found["moment"]) for found in local_days}
         # What an update, or a build that was killed, has made of a person may be neither as before nor as it will be.
         causes = {("changed", node["name"])} if self.was_begun or self.was_updated else set()
         for parent in self.graph.parents(node):
@@ -78,12 +69,12 @@ class SmallFacts:
             if parent["resource_type"] == "seed" or name in unchanged:
                 continue
             if parent.get("schema") == "staging":
-                if not self.is_unchanged_view(name) or self._reaches_a_date(name, reading, moments):
+                if not self.is_unchanged_view(name) or self._reaches_a_date(name, reading):
                     return None
             elif name == "identity_map":
                 if self._may_move(node, sql):
                     return None
-            elif parent.get("schema") == "intermediate" and is_person_table(parent) and not local_days:
+            elif parent.get("schema") == "intermediate" and is_person_table(parent) and not reading.local_days:
                 causes |= {("changed", name), *self.causes.edges(parent, reading)}
             else:
                 return None
@@ -136,11 +127,8 @@ class SmallFacts:
         except RenderingError:
             return None
 
-    def _reaches_a_date(self, staging: str, reading: Reading, moments: set[tuple[str, str]]) -> bool:
-        """Whether a date in the view enters or leaves a window of the model between the base and the day.
-
-        moments: (name of a local day in the model, column that it is the day of).
-        """
+    def _reaches_a_date(self, staging: str, reading: Reading) -> bool:
+        """Whether a date in the view enters or leaves a window of the model between the base and the day."""
         kinds = {
             name: kind
             for name, kind in self.graph.columns("staging", staging)
@@ -150,11 +138,11 @@ class SmallFacts:
         reached = []
         for window in reading.windows:
             first, last = window.moved(self.causes.base.as_of_date, self.causes.day)
-            of_local_days = {moment for day, moment in moments if day == window.column}
-            if of_local_days and of_local_days <= set(kinds):
+            moments = reading.local_days.get(window.column, frozenset())
+            if moments and moments <= set(kinds):
                 reached += [
                     f"cast(timezone({zone}, timezone('UTC', {moment})) as date) between '{first}' and '{last}'"
-                    for moment in sorted(of_local_days)
+                    for moment in sorted(moments)
                 ]
                 continue
             for name in [window.column] if window.column in kinds else kinds:
