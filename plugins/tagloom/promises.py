@@ -1,7 +1,7 @@
 """What the twins of models promise of their columns, checked in one query a model over the rows that were replaced.
 
-dbt runs each data test as a query of its own over the whole table: right for a full build, ten times the work of an
-update. The tests are the same ones, read from dbt's manifest.
+After each layer of a build Soda verifies whole tables: ten times the work of an update. What is promised is the same,
+read from the data tests in dbt's manifest.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ def broken_promises(connection: duckdb.DuckDBPyConnection, manifest: dict, model
     tests: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
     for node in manifest["nodes"].values():
         model = manifest["nodes"].get(node.get("attached_node") or "", {}).get("name")
-        if node["resource_type"] == "test" and model in models and promised(manifest, node, models[model]):
+        if node["resource_type"] == "test" and model in models and _stops_a_build(node):
             checked = _conditions(models[model], node)
-            tests[model, checked][node["name"]] = _count_of_bad_rows(manifest, node, checked)
+            count = _count_of_bad_rows(manifest, node, checked)
+            if count is not None:
+                tests[model, checked][node["name"]] = count
     problems = []
     for (model, checked), counts in tests.items():
         node = nodes[model]
@@ -46,11 +48,6 @@ def broken_promises(connection: duckdb.DuckDBPyConnection, manifest: dict, model
     return problems
 
 
-def promised(manifest: dict, test: dict, checked: str) -> bool:
-    """Whether `broken_promises` checks this data test over rows of this condition."""
-    return _stops_a_build(test) and _count_of_bad_rows(manifest, test, checked) is not None
-
-
 def _stops_a_build(test: dict) -> bool:
     """Whether a bad row is an error, and which rows are looked at is plain SQL."""
     return test["config"]["severity"].lower() == "error" and "{" not in (test["config"].get("where") or "")
@@ -63,8 +60,7 @@ def _conditions(checked: str, test: dict) -> str:
 
 def _is_about(checked: str, columns: list[str]) -> bool:
     """Whether the rows of the condition are all that have one of their values in these columns together."""
-    column = re.match(r"\W*(\w+)", checked)[1]
-    return column == "true" or column in columns
+    return re.match(r"\W*(\w+)", checked)[1] in columns
 
 
 def _count_of_bad_rows(manifest: dict, node: dict, checked: str) -> str | None:

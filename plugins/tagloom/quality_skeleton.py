@@ -150,7 +150,7 @@ def _twins(path: Path, project: Path) -> Iterator[Twin]:
             layer=where.parts[1],
             description=" ".join(str(model.get("description") or "").split()),
             columns=model.get("columns") or [],
-            tests=[test for test in model.get("data_tests") or [] if isinstance(test, dict)],
+            tests=[test if isinstance(test, dict) else {test: {}} for test in model.get("data_tests") or []],
             parents=tuple(dict.fromkeys(REFERENCE.findall(text))),
         )
 
@@ -162,6 +162,7 @@ def _contract_of_model(twin: Twin, schemas: dict[str, str], owners: dict[str, st
     checks = [
         _schema(twin.name, "its twin declares"),
         *_unique_together(twin),
+        *_unique_where(twin),
         *_of_the_day(twin),
         _rows(twin.name, twin.layer),
     ]
@@ -243,10 +244,11 @@ def _contract_of_source(source: Source, table: Table) -> str:
 def _column_of_model(twin: Twin, column: dict, key: list[str], owner: str, schemas: dict[str, str]) -> dict:
     name = column["name"]
     tests = _tests(column)
+    _refuse_unknown(twin, name, tests)
     checks = []
-    if name in key and "not_null" in tests:
+    if "not_null" in tests:
         checks.append(_missing(twin.name, name))
-    if "unique" in tests:
+    if "unique" in tests and "where" not in tests["unique"]:
         checks.append({"duplicate": {"name": f"No {name} is there twice in {twin.name}"}})
     invalid = [*_values(twin, column, tests), *_range(twin, name, tests), *_reference(twin, name, tests, schemas)]
     owner_of_tag = _tag(column).get("owner") if twin.layer == "tag_category" else None
@@ -257,6 +259,44 @@ def _column_of_model(twin: Twin, column: dict, key: list[str], owner: str, schem
             body["attributes"] = {"owner": owner_of_tag}
         checks.append({"invalid": body})
     return {"name": name, **_type(column.get("data_type")), **({"checks": checks} if checks else {})}
+
+
+def _refuse_unknown(twin: Twin, name: str, tests: dict[str, dict]) -> None:
+    """A data test that becomes no check would be looked at by nobody, for builds leave those of columns to Soda."""
+    for test, given in tests.items():
+        values, limits = given.get("values") or [], [given.get("minimum"), given.get("maximum")]
+        if (
+            test not in ("not_null", "unique", "accepted_values", "in_range", "relationships")
+            or given.get("severity", "error") != "error"
+            or ("where" in given and test != "unique")
+            or any(isinstance(value, bool) for value in values)
+            or (test == "in_range" and not all(limit is None or isinstance(limit, int | float) for limit in limits))
+        ):
+            raise _refusal(twin, f"columns.{name}: {test}")
+
+
+def _refusal(twin: Twin, test: str) -> SkeletonError:
+    return SkeletonError(
+        f"{twin.path}: {test}, as it is written, cannot become a check; write a test of its own in "
+        f"dbt_project/data-tests, or a check in soda/contracts"
+    )
+
+
+def _unique_where(twin: Twin) -> Iterator[dict]:
+    for column in twin.columns:
+        where = _tests(column).get("unique", {}).get("where")
+        if where:
+            name = column["name"]
+            rows = f"filter (where {where})"
+            yield {
+                "metric": {
+                    "name": f"No {name} is there twice in {twin.name} where {where}",
+                    "qualifier": f"{name} twice",
+                    "attributes": {"unit": "rows"},
+                    "expression": f"count({name}) {rows} - count(distinct {name}) {rows}",
+                    "threshold": {"must_be": 0},
+                }
+            }
 
 
 def _values(twin: Twin, column: dict, tests: dict[str, dict]) -> Iterator[dict]:
@@ -272,8 +312,8 @@ def _values(twin: Twin, column: dict, tests: dict[str, dict]) -> Iterator[dict]:
 def _range(twin: Twin, name: str, tests: dict[str, dict]) -> Iterator[dict]:
     found = tests.get("in_range", {})
     least, most = found.get("minimum"), found.get("maximum")
-    numbers = [number for number in (least, most) if isinstance(number, int | float)]
-    if not numbers or any(isinstance(number, str) for number in (least, most)):
+    numbers = [number for number in (least, most) if number is not None]
+    if not numbers:
         return
     words = f"between {least} and {most}" if len(numbers) == 2 else f"at least {least}" if most is None else None
     bounds = {key: number for key, number in (("valid_min", least), ("valid_max", most)) if number is not None}
@@ -301,8 +341,9 @@ def _reference(twin: Twin, name: str, tests: dict[str, dict], schemas: dict[str,
 def _unique_together(twin: Twin) -> Iterator[dict]:
     for test in twin.tests:
         columns = test.get("unique_together", {}).get("arguments", {}).get("columns")
-        if columns:
-            yield {"duplicate": {"name": f"No {_and(columns)} are there twice in {twin.name}", "columns": columns}}
+        if not columns:
+            raise _refusal(twin, next(iter(test)))
+        yield {"duplicate": {"name": f"No {_and(columns)} are there twice in {twin.name}", "columns": columns}}
 
 
 def _filter(twin: Twin) -> str:
@@ -365,7 +406,7 @@ def _missing(table: str, column: str) -> dict:
 
 def _key(twin: Twin) -> list[str]:
     """Columns that identify a row: the first unique one, else the first combination that is unique."""
-    unique = [column["name"] for column in twin.columns if "unique" in _tests(column)]
+    unique = [column["name"] for column in twin.columns if "where" not in _tests(column).get("unique", {"where": ""})]
     if unique:
         return unique[:1]
     together = (test.get("unique_together", {}).get("arguments", {}).get("columns") for test in twin.tests)
@@ -373,7 +414,7 @@ def _key(twin: Twin) -> list[str]:
 
 
 def _tests(column: dict) -> dict[str, dict]:
-    """Name of each data test of a column -> its arguments; those that only warn are left out."""
+    """Name of each data test of a column -> its arguments and, where it says them, severity and where."""
     found = {}
     for test in column.get("data_tests") or []:
         if isinstance(test, str):
@@ -382,8 +423,8 @@ def _tests(column: dict) -> dict[str, dict]:
         [(name, keys)] = [item for item in test.items() if item[0] != "config"] or [("", {})]
         keys = keys or {}
         limited = {**(test.get("config") or {}), **(keys.get("config") or {})}
-        if limited.get("severity", "error") == "error" and not limited.get("where"):
-            found[name] = keys.get("arguments") or keys
+        given = keys.get("arguments") or {key: value for key, value in keys.items() if key != "config"}
+        found[name] = given | {key: limited[key] for key in ("severity", "where") if limited.get(key)}
     return found
 
 

@@ -20,6 +20,9 @@ LAYERS = ("staging", "identity_mapping", "intermediate", "tag_category", "tag_in
 DOCUMENTATION = "static_index.html"
 """Name of the documentation's file in dbt's target folder."""
 
+LEFT_TO_SODA = "path:models,test_type:generic"
+"""What dbt leaves out of a build: data tests that twins declare."""
+
 log = logging.getLogger(__name__)
 
 
@@ -49,9 +52,11 @@ class NodeResult:
 def build_layer(
     settings: Settings, layer: str, as_of_date: date, *, chosen: list[str] | None = None
 ) -> list[NodeResult]:
-    """Build the models of a layer, and the seeds before the first, with their data tests.
+    """Build the models of a layer, and the seeds before the first, with the tests of dbt_project/data-tests.
 
-    Unit tests are left to `make test`: they test the SQL, which a scheduled run does not change. `chosen` are the names
+    Data tests that twins declare of their models are left to Soda, which verifies them after the layer in one query a
+    table (`quality_skeleton`); dbt takes a query and a twentieth of a second each. Unit tests are left to `make test`:
+    they test the SQL, which a scheduled run does not change. `chosen` are the names
     of the models of the layer that are built, the others stay as they are, and of some data tests: of tables of persons
     those rows are replaced that operations.replacements names (`replacing`), and no other test is run.
 
@@ -63,7 +68,7 @@ def build_layer(
     selection = [f"path:models/{layer}"]
     if layer == LAYERS[0]:
         selection.append("path:seeds")
-    arguments = ["build", "--select", *selection, "--exclude-resource-type", "unit_test"]
+    arguments = ["build", "--select", *selection, "--exclude", LEFT_TO_SODA, "--exclude-resource-type", "unit_test"]
     if chosen is not None:
         selected, excluded = selectors(layer, chosen, PROJECT / "dbt_project")
         arguments = ["build", "--select", *selected, "--indirect-selection", "empty"]

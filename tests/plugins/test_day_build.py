@@ -230,8 +230,6 @@ def assert_same_as_full_build(settings: Settings, day: date, copy: Path) -> None
 
 @pytest.mark.slow
 def test_days_with_late_rows_merges_and_kills_end_as_a_full_build(home, tmp_path, monkeypatch):
-    # What tags promise of their values is not the matter here, and made-up facts need not keep it.
-    monkeypatch.setattr(layer_module, "broken_promises", lambda *_: [])
     # In so small a world a few persons are many.
     monkeypatch.setattr(causes, "MOST_PERSONS", 1.0)
     chance = random.Random(SEED)

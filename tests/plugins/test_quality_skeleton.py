@@ -31,7 +31,6 @@ models:
         data_type: decimal(4,1)
         data_tests:
           - in_range: {arguments: {minimum: 15, maximum: 60}}
-          - accepted_values: {arguments: {values: [1]}, config: {severity: warn}}
         config: {meta: {tag: {owner: feet@example.com}}}
       - name: pairs
         data_type: integer
@@ -50,7 +49,7 @@ models:
   - name: int_days
     columns:
       - {name: as_of_date, data_type: date, data_tests: [not_null]}
-      - {name: shop}
+      - {name: shop, data_tests: [{unique: {config: {where: is_open}}}]}
     data_tests:
       - unique_together: {arguments: {columns: [as_of_date, shop]}, config: {where: shop = 'A'}}
 """
@@ -96,6 +95,7 @@ def test_each_promise_of_a_twin_becomes_a_check(project, tmp_path):
         ("person_id", "missing", "No row of tag_shoes__sizes lacks person_id"),
         ("person_id", "duplicate", "No person_id is there twice in tag_shoes__sizes"),
         ("person_id", "invalid", "Every person_id of tag_shoes__sizes is a person whom we know"),
+        ("shoe_width", "missing", "No row of tag_shoes__sizes lacks shoe_width"),
         ("shoe_width", "invalid", "Every shoe_width of tag_shoes__sizes is one of the 2 declared values"),
         ("shoe_size", "invalid", "Every shoe_size of tag_shoes__sizes is between 15 and 60"),
         ("pairs", "invalid", "Every pairs of tag_shoes__sizes is at least 0"),
@@ -127,6 +127,7 @@ def test_a_table_that_says_its_day_must_have_the_day_and_a_limit_holds_for_all_c
         "No row of int_days lacks as_of_date",
         "int_days has the columns that its twin declares",
         "No as_of_date and shop are there twice in int_days",
+        "No shop is there twice in int_days where is_open",
         "int_days has rows of the day that is looked at",
         "int_days has about as many rows as in the four weeks before",
     ]
@@ -139,6 +140,31 @@ def test_a_log_of_changes_needs_no_rows_of_a_day_without_any(project, tmp_path):
     names = [item.check.name for item in written(project, tmp_path)["int_days"].checks]
     assert "int_days has rows of the day that is looked at" not in names
     assert "No row of int_days lacks as_of_date" in names
+
+
+@pytest.mark.parametrize(
+    "data_test",
+    [
+        "accepted_values: {arguments: {values: [1]}, config: {severity: warn}}",
+        "accepted_values: {arguments: {values: [true]}}",
+        "not_null: {config: {where: is_open}}",
+        "in_range: {arguments: {minimum: opened_on}}",
+        "is_even: {}",
+    ],
+)
+def test_a_data_test_that_would_become_no_check_is_refused(project, data_test):
+    twin = next(project.rglob("int_days.yml"))
+    twin.write_text(twin.read_text().replace("unique: {config: {where: is_open}}", data_test))
+    name = data_test.partition(":")[0]
+    with pytest.raises(SkeletonError, match=rf"int_days.yml: columns.shop: {name}, as it is .* dbt_project/data-tests"):
+        skeleton_files(project, [])
+
+
+def test_a_data_test_of_a_table_that_would_become_no_check_is_refused(project):
+    twin = next(project.rglob("int_days.yml"))
+    twin.write_text(twin.read_text().replace("unique_together", "grows_daily"))
+    with pytest.raises(SkeletonError, match=r"int_days.yml: grows_daily, as it is written, cannot become a check"):
+        skeleton_files(project, [])
 
 
 def test_a_reference_to_nothing_is_refused(project):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tagloom.affected import Covered, identifier_hash, is_new, view_over
 from tagloom.day_build.causes import Causes, select_persons
 from tagloom.day_build.models import Graph, Prepared, is_person_table, replaced_of
-from tagloom.day_build.months import changed_months, is_month_table, months_of, replace_months, rows_of_months
+from tagloom.day_build.months import changed_months, is_month_table, months_of, replace_months
 from tagloom.day_build.plan import Base
 from tagloom.day_build.unchanged import SmallFacts, declared
 from tagloom.replacing import NEW, OLD, Replacement, facts_of_persons, rows_that_differ
@@ -46,8 +46,6 @@ class Facts:
         if not is_person_table(node):
             if self._gets_no_row(node):
                 self.prepared.unchanged.add(name)
-            else:
-                self.prepared.promises[name] = "true"
             return
         if replaced is None:
             causes = self.causes.why_rows_change(node)
@@ -64,7 +62,6 @@ class Facts:
             else:
                 columns = [column for column, _ in self.graph.columns("intermediate", name)]
                 self.prepared.replacements.append(rows_that_differ(name, columns))
-            self._promise_changed_rows(name)
             return
         root = replaced.get("with", name)
         self._find_changes(root)
@@ -79,11 +76,8 @@ class Facts:
         self._find_changes(months_of(node)["of"])
         reading = self.causes.reading(node)
         months = changed_months(self.graph, node, reading, self.base.as_of_date, self.causes.day)
-        if months is None:
-            self.prepared.promises[node["name"]] = "true"
-            return
-        self.prepared.replacements.append(replace_months(self.graph, node, months))
-        self.prepared.promises[node["name"]] = rows_of_months(months)
+        if months is not None:
+            self.prepared.replacements.append(replace_months(self.graph, node, months))
 
     def _find_changes(self, root: str) -> None:
         """Once for all tables that share the units or sessions of one."""
@@ -305,11 +299,6 @@ class Facts:
             f"drop table {rows}",
         ]
         self.prepared.replacements.append(Replacement(name, reads, statements=tuple(statements)))
-        self._promise_changed_rows(name)
-
-    def _promise_changed_rows(self, name: str) -> None:
-        changed = f"select person_id from operations.changed_rows where model = '{name}'"
-        self.prepared.promises[name] = f"person_id in ({changed})"
 
     def _new_rows(self, staging: str) -> tuple[str, dict]:
         """The select of a staging view over the rows that the base does not cover, and its parameters."""

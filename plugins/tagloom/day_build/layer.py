@@ -16,11 +16,10 @@ from tagloom.day_build.plan import TABLES, Plan, base_of, begin, decide, plan_of
 from tagloom.day_build.tags import Tags
 from tagloom.day_build.unchanged import SmallFacts, note_contents
 from tagloom.lineage import load_manifest
-from tagloom.promises import broken_promises, promised
 from tagloom.replacing import write_replacements
 from tagloom.settings import PROJECT, Settings
 from tagloom.tags.rendered_sql import RenderingError
-from tagloom.transform import NodeResult, TransformError, build_layer
+from tagloom.transform import NodeResult, build_layer
 from tagloom.warehouse import open_warehouse
 from tagloom.windows import names_the_day
 
@@ -59,7 +58,8 @@ class BuiltLayer:
 def build_layer_of_day(settings: Settings, layer: str, day: date, *, rebuild: bool = False) -> BuiltLayer:
     """Build a layer of `LAYERS` for a day: of the base what the day has changed, or all of it.
 
-    The first layer decides for the others. Raises TransformError when a model or a data test fails.
+    The first layer decides for the others. Raises transform.TransformError when a model or a test of
+    dbt_project/data-tests fails.
     """
     manifest = load_manifest(settings.dbt_target / "manifest.json")
     with open_warehouse(settings) as connection:
@@ -78,10 +78,7 @@ def build_layer_of_day(settings: Settings, layer: str, day: date, *, rebuild: bo
         return BuiltLayer(plan, build_layer(settings, layer, day))
     nodes = build_layer(settings, layer, day, chosen=work.chosen())
     with open_warehouse(settings) as connection:
-        problems = broken_promises(connection, manifest, work.prepared.promises)
         persons = work.count_persons(connection)
-    if problems:
-        raise TransformError("\n".join(problems))
     whole = tuple(work.prepared.whole)
     log.info("%s: %s persons changed; computed for everybody: %s", layer, persons, ", ".join(whole) or "nothing")
     return BuiltLayer(plan, nodes, persons, whole)
@@ -114,14 +111,15 @@ class _LayerOfDay:
         part = self.facts if self.graph.layer == LAYERS[0] else self.tags
         for node in self.graph.in_order():
             part.prepare(node)
-        prepare_histories(self.graph, self.causes.base, self.causes.day, self.prepared)
+        prepare_histories(self.graph, self.causes.base, self.prepared)
         self.prepared.unchanged |= self._unchanged_views()
-        for name in self.prepared.unchanged:
-            self.prepared.promises.pop(name, None)
         write_replacements(self.graph.connection, self.prepared.replacements)
 
     def chosen(self) -> list[str]:
-        """Names of the models, and of the data tests that look at whole tables and cost little."""
+        """Names of the models, and of the tests of dbt_project/data-tests that cost little.
+
+        What twins declare is left to Soda, as in full builds.
+        """
         facts = {
             name
             for name, node in models_of(self.graph.manifest, "intermediate").items()
@@ -130,7 +128,7 @@ class _LayerOfDay:
         nodes = self.graph.manifest["nodes"]
         chosen = []
         for node in nodes.values():
-            if node["resource_type"] != "test":
+            if node["resource_type"] != "test" or node.get("test_metadata"):
                 continue
             reads = set(node["depends_on"]["nodes"])
             layers = {nodes[name]["schema"] for name in reads if name in nodes}
@@ -138,10 +136,6 @@ class _LayerOfDay:
             if last != _ORDER.index(self.graph.layer) or reads & facts or "staging" in layers:
                 continue
             if all(nodes[name]["name"] in self.prepared.unchanged for name in reads if name in nodes):
-                continue
-            attached = nodes.get(node.get("attached_node") or "", {})
-            checked = self.prepared.promises.get(attached.get("name"))
-            if checked and promised(self.graph.manifest, node, checked):
                 continue
             chosen.append(node["name"])
         models = models_of(self.graph.manifest, self.graph.layer)

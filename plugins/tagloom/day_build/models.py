@@ -23,8 +23,6 @@ class Prepared:
     """What a day does to the tables of a layer; what is neither replaced nor unchanged is made as a whole."""
 
     replacements: list[Replacement] = field(default_factory=list)
-    promises: dict[str, str] = field(default_factory=dict)
-    """Model -> condition over the rows whose promises are checked."""
     unchanged: set[str] = field(default_factory=set)
     """Models of facts that the day leaves as they are; they are not computed."""
     whole: list[str] = field(default_factory=list)

@@ -21,14 +21,12 @@ class Tags:
         """Say whose rows of a model are replaced, or that all are."""
         if not is_person_table(node):
             self.causes.causes[node["name"]] = None
-            self.prepared.promises[node["name"]] = "true"
             return
         causes = self.causes.why_rows_change(node)
         table = self.causes.persons_of(causes) if causes is not None else None
         if table is None:
             self.causes.causes[node["name"]] = None
             self.prepared.whole.append(node["name"])
-            self.prepared.promises[node["name"]] = "true"
             return
         self.causes.causes[node["name"]] = causes
         persons = f"select person_id from {table}"
@@ -38,4 +36,3 @@ class Tags:
             if is_person_table(parent) or parent["name"] == "persons"
         ]
         self.prepared.replacements.append(rows_of_persons(node["name"], persons, facts))
-        self.prepared.promises[node["name"]] = f"person_id in ({persons})"
