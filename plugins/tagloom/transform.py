@@ -20,9 +20,6 @@ LAYERS = ("staging", "identity_mapping", "intermediate", "tag_category", "tag_in
 DOCUMENTATION = "static_index.html"
 """Name of the documentation's file in dbt's target folder."""
 
-LEFT_TO_SODA = "path:models,test_type:generic"
-"""What dbt leaves out of a build: data tests that twins declare."""
-
 log = logging.getLogger(__name__)
 
 
@@ -52,7 +49,7 @@ class NodeResult:
 def build_layer(
     settings: Settings, layer: str, as_of_date: date, *, chosen: list[str] | None = None
 ) -> list[NodeResult]:
-    """Build the models of a layer, and the seeds before the first, with the tests of dbt_project/data-tests.
+    """Build the models of a layer, and the seeds before the first, with the tests of its folder of data-tests.
 
     Data tests that twins declare of their models are left to Soda, which verifies them after the layer in one query a
     table (`quality_skeleton`); dbt takes a query and a twentieth of a second each. Unit tests are left to `make test`:
@@ -65,14 +62,14 @@ def build_layer(
     """
     if layer not in LAYERS:
         raise TransformError(f"There is no layer {layer!r}; the layers are {', '.join(LAYERS)}.")
-    selection = [f"path:models/{layer}"]
+    selected, excluded = [f"path:models/{layer},resource_type:model", f"path:data-tests/{layer}"], []
     if layer == LAYERS[0]:
-        selection.append("path:seeds")
-    arguments = ["build", "--select", *selection, "--exclude", LEFT_TO_SODA, "--exclude-resource-type", "unit_test"]
+        selected.append("path:seeds")
     if chosen is not None:
         selected, excluded = selectors(layer, chosen, PROJECT / "dbt_project")
-        arguments = ["build", "--select", *selected, "--indirect-selection", "empty"]
-        arguments += ["--exclude", *excluded] if excluded else []
+    # dbt need not look for the tests of each model and their other parents: it takes longer than to build some layers.
+    arguments = ["build", "--select", *selected, "--indirect-selection", "empty"]
+    arguments += ["--exclude", *excluded] if excluded else []
     if layer != LAYERS[0]:
         # The first layer has written the manifest of the whole project; writing it again takes as long as some layers.
         arguments.append("--no-write-json")

@@ -45,8 +45,9 @@ def project(tmp_path, monkeypatch, settings) -> Path:
     (folder / "seeds").mkdir()
     (folder / "seeds" / "words.csv").write_text("number,word\n1,one\n2,two\n", encoding="utf-8")
     write(folder, "staging", "stg_shop__numbers", "select number from {{ ref('words') }}")
-    (folder / "data-tests").mkdir()
-    (folder / "data-tests" / "no_number_is_there_twice.sql").write_text(NO_NUMBER_TWICE, encoding="utf-8")
+    laws = folder / "data-tests" / "staging"
+    laws.mkdir(parents=True)
+    (laws / "no_number_is_there_twice.sql").write_text(NO_NUMBER_TWICE, encoding="utf-8")
     write(
         folder,
         "intermediate",
@@ -178,7 +179,7 @@ def test_a_failed_data_test_is_named_with_its_file(settings, project):
         build_layer(settings, "staging", DAY)
     [sentence] = str(error.value).splitlines()
     assert sentence.startswith(
-        "data-tests/no_number_is_there_twice.sql: the data test no_number_is_there_twice failed: "
+        "data-tests/staging/no_number_is_there_twice.sql: the data test no_number_is_there_twice failed: "
     )
     assert "Got 1 result" in sentence
     assert_released(settings)

@@ -20,10 +20,10 @@ def layer(node: dict) -> str:
     return folders(node)[0] if node["resource_type"] == "model" else node["resource_type"]
 
 
-def doctored(manifest: dict, model: str, changes: dict) -> dict:
-    """The manifest with one model changed; a key `config.materialized` goes one level down."""
+def doctored(manifest: dict, name: str, changes: dict) -> dict:
+    """The manifest with one model or data test changed; a key `config.materialized` goes one level down."""
     other = {part: copy.copy(manifest[part]) for part in ("nodes", "sources", "unit_tests", "macros")}
-    [key] = [node["unique_id"] for node in models(other) if node["name"] == model]
+    [key] = [node["unique_id"] for node in other["nodes"].values() if node["name"] == name]
     node = other["nodes"][key] = copy.deepcopy(other["nodes"][key])
     for path, value in changes.items():
         *parents, last = path.split(".")

@@ -8,6 +8,7 @@ from collections import defaultdict
 import pytest
 from tagloom.settings import PROJECT
 from tagloom.tags.definitions import load_tags
+from tagloom.transform import LAYERS
 
 from tests.project.dbt_manifest import doctored, layer, models
 
@@ -84,6 +85,20 @@ def untested_keys(manifest: dict) -> list[str]:
     ]
 
 
+def misplaced_laws(manifest: dict) -> list[str]:
+    problems = []
+    for node in manifest["nodes"].values():
+        if node["resource_type"] == "test" and not node.get("test_metadata"):
+            read = (manifest["nodes"].get(name, {}).get("schema") for name in node["depends_on"]["nodes"])
+            last = max((LAYERS.index(schema) for schema in read if schema in LAYERS), default=0)
+            if node["original_file_path"].split("/")[1] != LAYERS[last]:
+                problems.append(
+                    f"{node['original_file_path']}: reads {LAYERS[last]}, so it is run with that layer and lies in "
+                    f"dbt_project/data-tests/{LAYERS[last]}"
+                )
+    return problems
+
+
 def edges_nobody_shows(manifest: dict) -> list[str]:
     shown: dict[str, set[str]] = defaultdict(set)
     for test in manifest["unit_tests"].values():
@@ -149,6 +164,7 @@ RULES = {
         undescribed_columns,
         misplaced_twins,
         untested_keys,
+        misplaced_laws,
         edges_nobody_shows,
         clocks,
         words_of_one_engine,
@@ -208,6 +224,12 @@ DESCRIBED = {"name": "c", "description": "What it is.", "meta": {}}
             "persons",
             {"patch_path": "tagloom://models/all.yml"},
             "is described in tagloom://models/all.yml",
+        ),
+        (
+            "misplaced_laws",
+            "orders_keep_every_basket",
+            {"original_file_path": "data-tests/staging/orders_keep_every_basket.sql"},
+            "lies in dbt_project/data-tests/intermediate",
         ),
         ("untested_keys", "persons", {"unique_id": "model.tagloom.nobody"}, "no column is tested not_null and unique"),
         (
