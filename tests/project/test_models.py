@@ -269,7 +269,7 @@ DESCRIBED = {"name": "c", "description": "What it is.", "meta": {}}
 )
 def test_a_broken_rule_is_named(manifest, rule, name, changes, sentence):
     [problem] = RULES[rule](doctored(manifest, name, changes))
-    assert re.match(r"models/\S+\.(sql|yml): ", problem)
+    assert re.match(r"(models|data-tests)/\S+\.(sql|yml): ", problem)
     assert sentence in problem
 
 
