@@ -158,7 +158,7 @@ def _twins(path: Path, project: Path) -> Iterator[Twin]:
 def _contract_of_model(twin: Twin, schemas: dict[str, str], owners: dict[str, str]) -> str:
     key = _key(twin)
     owner = _owner(twin, owners)
-    columns = [_column_of_model(twin, column, key, owner, schemas) for column in twin.columns]
+    columns = [_column_of_model(twin, column, owner, schemas) for column in twin.columns]
     checks = [
         _schema(twin.name, "its twin declares"),
         *_unique_together(twin),
@@ -241,7 +241,7 @@ def _contract_of_source(source: Source, table: Table) -> str:
     return _text(f"sources/{source.name}.yml", head, columns, checks)
 
 
-def _column_of_model(twin: Twin, column: dict, key: list[str], owner: str, schemas: dict[str, str]) -> dict:
+def _column_of_model(twin: Twin, column: dict, owner: str, schemas: dict[str, str]) -> dict:
     name = column["name"]
     tests = _tests(column)
     _refuse_unknown(twin, name, tests)

@@ -51,11 +51,11 @@ def build_layer(
 ) -> list[NodeResult]:
     """Build the models of a layer, and the seeds before the first, with the tests of its folder of data-tests.
 
-    Data tests that twins declare of their models are left to Soda, which verifies them after the layer in one query a
-    table (`quality_skeleton`); dbt takes a query and a twentieth of a second each. Unit tests are left to `make test`:
-    they test the SQL, which a scheduled run does not change. `chosen` are the names
-    of the models of the layer that are built, the others stay as they are, and of some data tests: of tables of persons
-    those rows are replaced that operations.replacements names (`replacing`), and no other test is run.
+    Data tests that twins declare of their models are left to Soda, which verifies them after the layer, many in one
+    query (`quality_skeleton`). Unit tests are left to `make test`: they test the SQL, which a scheduled run does not
+    change. `chosen` are the names of the models of the layer that are built, the others stay as they are, and of some
+    data tests: of tables of persons those rows are replaced that operations.replacements names (`replacing`), and no
+    other test is run.
 
     Raises TransformError when there is no such layer, or a model or a data test fails; tables built before it stay, the
     published version too.

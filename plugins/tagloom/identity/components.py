@@ -170,7 +170,7 @@ def _labels(count: int, first: NDArray[np.integer], second: NDArray[np.integer])
             np.minimum.at(label, np.maximum(one, other), np.minimum(one, other))
         left = [_roots_that_differ(label, first[block], second[block]) for block in _blocks(len(first))]
         first, second = (np.concatenate(ends) for ends in zip(*left, strict=True))
-    # A label is never above its position: when a block's turn comes, all before it are roots' labels already.
+    # A label is never above its position: when a block's turn comes, all positions before it have their roots already.
     for block in _blocks(count):
         jumped = label[label[block]]
         while not np.array_equal(jumped, label[block]):
