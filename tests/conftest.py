@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,12 +34,6 @@ LONGEST = (
     "plugins/test_past_days.py",
 )
 """Groups that take a minute and more, those first that take longest; homes that one makes for others are then made."""
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """One more than there are processors: a third of the time a test waits for processes that it has started."""
-    return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(optionalhook=True)
