@@ -97,13 +97,13 @@ def measure(folder: Path, nominal: int) -> tuple[int, dict[str, dict]]:
     with duckdb.connect(str(graph), read_only=True) as connection:
         ((edges,),) = connection.execute("select count(*) from edges").fetchall()
     print(f"\n{edges:,} edges, the least of {ROUNDS} rounds", flush=True)
-    print(f"  {'':24}{'CPU s':>8}{'wall s':>8}{'MB':>8}", flush=True)
     outcomes: dict[str, list[dict]] = {}
     for number in range(1, ROUNDS + 1):
         print(f"  round {number} of {ROUNDS}", flush=True)
         for way, found in one_round(folder, graph).items():
             outcomes.setdefault(way, []).append(found)
     measured = {way: min(found, key=lambda outcome: outcome["cpu"]) for way, found in outcomes.items()}
+    print(f"  {'':24}{'CPU s':>8}{'wall s':>8}{'MB':>8}", flush=True)
     for way, outcome in measured.items():
         show(way, outcome)
     return edges, measured
